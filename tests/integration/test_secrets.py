@@ -23,11 +23,31 @@ from tests.loopback import Asked, Behaviour, Server, reply
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-KINDS = ("basic", "bearer", "key_in_header", "key_in_query", "oauth2", "login", "headers", "variables", "proxy")
+KINDS = (
+    "basic",
+    "bearer",
+    "key_in_header",
+    "key_in_query",
+    "oauth2",
+    "oauth2_password",
+    "login",
+    "headers",
+    "variables",
+    "proxy",
+)
 #: Of no shape that would give it away, so that only knowing it keeps it out.
 PLANTED = {
     name: secrets.token_hex(12)
-    for name in (*KINDS, "login_refused", "oauth2_token", "login_token", "login_refresh", "signature")
+    for name in (
+        *KINDS,
+        "login_refused",
+        "client",
+        "oauth2_token",
+        "oauth2_password_token",
+        "login_token",
+        "login_refresh",
+        "signature",
+    )
 }
 #: In each job's identifier: found wherever a secret would be, if there were one.
 VISIBLE = secrets.token_hex(12)
@@ -132,6 +152,15 @@ def connections(port: int) -> dict[str, dict[str, Any]]:
             "extra": {"auth": "api_key", "key_in": "query", "key_name": "k"},
         },
         "oauth2": {**password["oauth2"], "extra": {"auth": "oauth2", "oauth2_url": "/token"}},
+        "oauth2_password": {
+            **password["oauth2_password"],
+            "extra": {
+                "auth": "oauth2_password",
+                "oauth2_url": "/token",
+                "client_id": "ann",
+                "client_secret": PLANTED["client"],
+            },
+        },
         "login": {**password["login"], "extra": login},
         "login_refused": {**password["login_refused"], "extra": login},
         "headers": {"extra": {"auth": "none", "secret_headers": {"X-Innocent": PLANTED["headers"]}}},

@@ -196,6 +196,11 @@ class TokenAuth(ConstantAuth):
     refresh_codes: frozenset[int] = REFRESH_CODES
     refresh_when: Condition | None = None
 
+    def secrets(self) -> Iterable[str]:
+        """Return the credentials as they are sent, also those of the token request."""
+        headers = self.token_source.headers.values() if self.token_source is not None else ()
+        return {*super().secrets(), *headers, *(text.rpartition(" ")[2] for text in headers)}
+
 
 def parse_token_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     """

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from airflow_provider_asyncapi.core.auth.base import TOKEN_FIELDS, TokenAuth, parse_token_fields
-from airflow_provider_asyncapi.core.auth.jwt_signing import JWT_FIELDS, JwtSigner, read_service_account
+from airflow_provider_asyncapi.core.auth.jwt_signing import (
+    ASSERTION_LIFETIME,
+    JWT_FIELDS,
+    JwtSigner,
+    read_service_account,
+)
 from airflow_provider_asyncapi.core.auth.oauth2 import SCOPE, TOKEN_PARAMETERS, TOKEN_URL, build_token_source
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField, read_mapping, require_fields
 
@@ -37,5 +42,6 @@ class JwtBearerAuth(TokenAuth):
         if scope and not account:
             form["scope"] = scope
         form |= read_mapping(values, "oauth2_params")
-        source = build_token_source(values["oauth2_url"], form, assertion=JwtSigner.parse(values, cls.name, claims))
+        signer = JwtSigner.parse(values, cls.name, claims, ASSERTION_LIFETIME)
+        source = build_token_source(values["oauth2_url"], form, assertion=signer)
         return cls({"Authorization": "Bearer {token}"}, token_source=source, **parse_token_fields(values))

@@ -14,9 +14,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_asyncapi.core.connection.fields import ConnectionField, read_choice, read_mapping, require_fields
+from airflow_provider_asyncapi.core.connection.fields import (
+    EMPTY_VALUES,
+    ConnectionField,
+    read_choice,
+    read_mapping,
+    require_fields,
+)
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.json_values import as_number
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
 from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.core.templates import find_variables, render_json, walk_strings
 
@@ -34,9 +40,14 @@ ALGORITHMS = (
     *("HS256", "HS384", "HS512"),
 )
 #: Variables that claims may name.
-_VARIABLES = ("login", "key_fingerprint")
-#: Seconds for which a token is valid by default: the longest that Google accepts, and Salesforce and Snowflake too.
+_VARIABLES = ("login", "key_fingerprint", "issued_at", "expires_at")
+#: Seconds for which a token that authenticates requests is valid by default: Snowflake accepts an hour.
 _LIFETIME = 3600.0 - 60.0
+#: Seconds for which an assertion in a token request is valid by default. It is used once, at once, and some servers,
+#: such as Salesforce's, refuse a longer one.
+ASSERTION_LIFETIME = 300.0
+#: Seconds by which a token is dated back by default: servers refuse tokens of the future, and few clocks differ more.
+_LEEWAY = 10.0
 _SERVICE_ACCOUNT = "service_account"
 
 JWT_FIELDS = (
@@ -50,12 +61,23 @@ JWT_FIELDS = (
     ConnectionField(
         "jwt_claims",
         "JWT: claims",
-        'Claims beside iat, exp and jti, e.g. {"iss": "{login}", "aud": "https://…"}; they may name {login} and'
-        " {key_fingerprint}.",
+        'Claims beside iat, exp and jti, e.g. {"iss": "{login}", "aud": "https://…"}; they may name {login},'
+        " {key_fingerprint}, {issued_at} and {expires_at}.",
         "json",
     ),
     ConnectionField("jwt_headers", "JWT: headers", 'Header parameters beside alg, e.g. {"kid": "…"}.', "json"),
-    ConnectionField("jwt_lifetime", "JWT: lifetime", "Seconds for which a token is valid. Default: 3540.", "number"),
+    ConnectionField(
+        "jwt_lifetime",
+        "JWT: lifetime",
+        "Seconds from iat to exp. Default: 3540 for auth jwt, 300 for token requests.",
+        "number",
+    ),
+    ConnectionField(
+        "jwt_leeway",
+        "JWT: leeway",
+        "Seconds by which iat is in the past, for servers whose clock is slow. Default: 10.",
+        "number",
+    ),
 )
 
 
@@ -69,7 +91,8 @@ class JwtSigner:
     :param login: the value of ``{login}`` in claims.
     :param claims: claims beside ``iat``, ``exp`` and ``jti``.
     :param headers: header parameters beside ``alg``.
-    :param lifetime: seconds for which a token is valid.
+    :param lifetime: seconds from ``iat`` to ``exp``.
+    :param leeway: seconds by which ``iat`` is in the past.
     """
 
     key: str = field(repr=False)
@@ -78,14 +101,18 @@ class JwtSigner:
     claims: Mapping[str, Any]
     headers: Mapping[str, Any]
     lifetime: float = _LIFETIME
+    leeway: float = _LEEWAY
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any], kind: str, claims: Mapping[str, Any]) -> Self:
+    def parse(
+        cls, values: Mapping[str, Any], kind: str, claims: Mapping[str, Any], default_lifetime: float = _LIFETIME
+    ) -> Self:
         """
         Parse the fields of a connection.
 
         :param kind: the kind of authentication, for messages.
         :param claims: the claims that the kind sets unless the connection does; None for none.
+        :param default_lifetime: the lifetime unless the connection has one.
         :raises ConfigurationError: if a field is missing or invalid, or the key isn't one; the message has no secret.
         """
         require_fields(values, kind, jwt_secret_key="the key that signs")  # noqa: S106 - what the field holds
@@ -107,10 +134,16 @@ class JwtSigner:
         account = read_service_account(values)
         if account and account.get("private_key_id"):
             headers = {"kid": account["private_key_id"], **headers}
-        lifetime = as_number(values.get("jwt_lifetime") or _LIFETIME)
+        lifetime = as_number(values.get("jwt_lifetime") or default_lifetime)
         if lifetime is None or lifetime <= 0:
             raise ConfigurationError(
                 f"jwt_lifetime has to be a number of seconds above 0, not {values['jwt_lifetime']!r}"
+            )
+        given = values.get("jwt_leeway")
+        leeway = min(_LEEWAY, lifetime / 2) if given in EMPTY_VALUES else as_number(given)
+        if leeway is None or not 0 <= leeway < lifetime:
+            raise ConfigurationError(
+                f"jwt_leeway has to be a number of seconds from 0 to below the lifetime ({lifetime:g}), not {given!r}"
             )
         signer = cls(
             str(account["private_key"]) if account else values["jwt_secret_key"],
@@ -119,6 +152,7 @@ class JwtSigner:
             {**{name: value for name, value in claims.items() if value is not None}, **own},
             headers,
             lifetime,
+            leeway,
         )
         signer.sign(0.0, "")
         return signer
@@ -129,27 +163,48 @@ class JwtSigner:
 
         :param now: seconds since the epoch.
         :param identifier: the identifier of the token (``jti``), which no other token may have.
-        :raises ConfigurationError: if the key isn't one for the algorithm.
+        :raises ConfigurationError: if the key isn't one for the algorithm, or the claims can't be signed.
         """
-        times = {"iat": int(now), "exp": int(now + self.lifetime), "jti": identifier}
-        variables = {"login": self.login}
+        issued_at = int(now - self.leeway)
+        expires_at = int(issued_at + self.lifetime)
+        variables: dict[str, JsonValue] = {
+            "login": self.login,
+            "issued_at": issued_at,
+            "expires_at": expires_at,
+        }
+        if "key_fingerprint" in _find_variables(self.claims):
+            variables["key_fingerprint"] = self.key_fingerprint
+        times = {"iat": issued_at, "exp": expires_at, "jti": identifier}
+        claims: dict[str, Any] = {name: render_json(value, variables) for name, value in self.claims.items()}
+        key = self._prepared_key
         try:
-            if "key_fingerprint" in _find_variables(self.claims):
-                variables["key_fingerprint"] = self.key_fingerprint
-            claims = {**times, **render_json(self.claims, variables)}
-            return jwt.encode(claims, self.key, self.algorithm, dict(self.headers))
-        except (ValueError, TypeError, jwt.InvalidKeyError, jwt.exceptions.PyJWTError):
+            return jwt.encode({**times, **claims}, key, self.algorithm, dict(self.headers))
+        except (ValueError, TypeError, jwt.exceptions.PyJWTError) as error:
+            raise ConfigurationError(f"jwt_claims or jwt_headers can't be signed: {error}") from None
+
+    @cached_property
+    def _prepared_key(self) -> Any:
+        """The key as the library signs with it: parsing a private key takes longer than signing."""
+        try:
+            return jwt.get_algorithm_by_name(self.algorithm).prepare_key(self.key)
+        except (ValueError, TypeError, jwt.exceptions.PyJWTError):
             # The reason of the library may quote the key.
-            raise ConfigurationError(
-                f"jwt_secret_key isn't a key for {self.algorithm}: it has to be a private key in PEM format (of RSA for"
-                " RS… and PS…, of an elliptic curve for ES…, Ed25519 for EdDSA), the JSON file of a service account, or"
-                " for HS… a shared secret; keys with a passphrase aren't supported"
-            ) from None
+            raise self._build_key_error() from None
+
+    def _build_key_error(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"jwt_secret_key isn't a key for {self.algorithm}: it has to be a private key in PEM format (of RSA for"
+            " RS… and PS…, of an elliptic curve for ES…, Ed25519 for EdDSA), the JSON file of a service account, or"
+            " for HS… a shared secret; keys with a passphrase aren't supported"
+        )
 
     @cached_property
     def key_fingerprint(self) -> str:
         """The SHA-256 of the public key as Snowflake has it: ``SHA256:`` and Base64."""
-        public = serialization.load_pem_private_key(self.key.encode(), None).public_key()
+        try:
+            public = serialization.load_pem_private_key(self.key.encode(), None).public_key()
+        except (ValueError, TypeError):
+            raise self._build_key_error() from None
         encoded = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         return f"SHA256:{base64.b64encode(hashlib.sha256(encoded).digest()).decode()}"
 

@@ -41,12 +41,12 @@ class JwtAuth(Auth):
         return ("Authorization",)
 
     def auth_flow(self, request: Request, context: AuthContext) -> AuthFlow:
-        """Send the request with a token, which is signed anew after nine tenths of its lifetime."""
+        """Send the request with a token; after nine tenths of its lifetime, sign a new one."""
         token, until = context.memory.get(_LATEST, ("", 0.0))
         is_new = context.clock() >= until
         response = yield _authorize(request, self._sign(context) if is_new else token)
         if response.status == HTTPStatus.UNAUTHORIZED and not is_new:
-            # The token may have been signed while the clock was wrong.
+            # The clock may have been wrong when the token was signed.
             yield _authorize(request, self._sign(context))
 
     def _sign(self, context: AuthContext) -> str:
@@ -54,7 +54,7 @@ class JwtAuth(Auth):
         now = context.clock()
         token = self.signer.sign(now, context.make_nonce())
         context.mask(token)
-        context.memory[_LATEST] = token, now + 0.9 * self.signer.lifetime
+        context.memory[_LATEST] = token, now + 0.9 * (self.signer.lifetime - self.signer.leeway)
         return token
 
 

@@ -166,7 +166,7 @@ def _send_token_request(
     api: Api, source: TokenSource, template: RequestTemplate, previous: Token | None
 ) -> Flow[Token]:
     known = previous.variables if previous else {}
-    scope = api.merge_variables(known)
+    scope = {**api.merge_variables(known), **source.variables}
     if source.assertion is not None:
         scope[ASSERTION] = source.assertion.sign(api.clock(), api.make_nonce())
         api.redact.add_token(scope[ASSERTION])
@@ -178,6 +178,7 @@ def _send_token_request(
         request = add_connection_headers(request, api.settings)
     else:
         request = request.with_default_headers()
+    request = request.with_headers(source.headers.items())
     try:
         response: Response = yield Send(request)
     except TransportError as error:

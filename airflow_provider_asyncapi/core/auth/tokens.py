@@ -68,6 +68,8 @@ class TokenSource:
     :param lifetime: lifetime of a token in seconds if the response doesn't contain it; None if it doesn't expire.
     :param captures: the selectors of other values that the refresh request needs.
     :param assertion: signs a JSON Web Token for each request, which names it ``{assertion}``.
+    :param headers: further headers of the requests, with credentials.
+    :param variables: further variables of the requests, with credentials.
     """
 
     request: RequestTemplate = field(repr=False)
@@ -77,3 +79,5 @@ class TokenSource:
     lifetime: float | None = None
     captures: Mapping[str, SelectorChain] = field(default_factory=dict)
     assertion: JwtSigner | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)

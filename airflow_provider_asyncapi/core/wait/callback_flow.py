@@ -87,7 +87,8 @@ def _process_callback(api: Api, plan: WaitPlan, state: WaitCheckpoint, call: Res
     try:
         verdict = _CALLED_BACK if plan.policy.is_empty else plan.policy.classify(call, scope)
     except ContentError as error:
-        yield Log(logging.WARNING, f"A callback of job {handle.identifier} can't be read, and is ignored: {error}")
+        identifier = api.redact(str(handle.identifier))
+        yield Log(logging.WARNING, f"A callback of job {identifier} can't be read, and is ignored: {error}")
         return state
     result = PollResult(plan, update_handle(handle, plan, verdict, call, scope), CALLBACK_REQUEST, call, verdict)
     if plan.status_details is not None and verdict.outcome is Outcome.SUCCESS:

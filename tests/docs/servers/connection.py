@@ -23,6 +23,17 @@ def oauth2(state: State, call: Call) -> Reply:
     return serve_plain_job(state, call)
 
 
+@server("oauth2_password", 5, connection={})
+def oauth2_password(state: State, call: Call) -> Reply:
+    if str(call) == "POST /oauth/token":
+        need(basic(call) == "my-client:my-client-secret", "no such client", 401)
+        user = {"username": "robot@example.com", "password": "s3cret-word"}
+        need(call.form == {"grant_type": "password", "scope": "jobs", **user}, "invalid_request")
+        return Reply(200, {"access_token": "of-the-robot", "token_type": "Bearer", "expires_in": 3600})
+    need(call.headers.get("authorization") == "Bearer of-the-robot", "invalid_token", 401)
+    return serve_plain_job(state, call)
+
+
 @server("login", 5, connection={}, counted={"refresh": 1})
 def login(state: State, call: Call) -> Reply:
     tokens = state.seen.setdefault("tokens", [])

@@ -10,7 +10,18 @@ from airflow.sdk import DAG
 from airflow_provider_asyncapi.job import async_api_job
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator
 
-KINDS = ("basic", "bearer", "key_in_header", "key_in_query", "oauth2", "login", "headers", "variables", "proxy")
+KINDS = (
+    "basic",
+    "bearer",
+    "key_in_header",
+    "key_in_query",
+    "oauth2",
+    "oauth2_password",
+    "login",
+    "headers",
+    "variables",
+    "proxy",
+)
 # What is refused or has failed isn't tried again; a task that a slow machine has lost is.
 DEFAULTS = {"retries": 2, "retry_delay": timedelta(seconds=1)}
 

@@ -70,7 +70,7 @@ def test_a_token_is_signed_with_a_private_key(algorithm):
     token = bearer(JwtAuth.parse({**fields, "jwt_headers": {"kid": "k"}, "jwt_claims": {"x": 1}}), context_at(START))
     assert jwt.get_unverified_header(token) == {"alg": algorithm, "typ": "JWT", "kid": "k"}
     claims = read(token, KEYS[algorithm].public_key())
-    assert claims == {"iss": "me", "x": 1, "iat": START, "exp": START + 3540, "jti": NONCE}
+    assert claims == {"iss": "me", "x": 1, "iat": START - 10, "exp": START - 10 + 3540, "jti": NONCE}
 
 
 def test_a_token_is_signed_with_a_shared_secret():
@@ -94,8 +94,31 @@ def test_a_token_is_used_for_nine_tenths_of_its_life():
     auth = JwtAuth.parse({"jwt_secret_key": pem(RSA), "jwt_lifetime": 100})
     memory: dict[str, Any] = {}
     first = bearer(auth, context_at(START, memory))
-    assert bearer(auth, context_at(START + 89, memory)) == first
-    assert read(bearer(auth, context_at(START + 91, memory)), RSA.public_key())["iat"] == START + 91
+    assert bearer(auth, context_at(START + 80, memory)) == first
+    assert read(bearer(auth, context_at(START + 91, memory)), RSA.public_key())["iat"] == START + 81
+
+
+@pytest.mark.parametrize(
+    ("fields", "issued_at", "expires_at"),
+    [
+        ({}, -10, 3530),
+        ({"jwt_leeway": 0}, 0, 3540),
+        ({"jwt_leeway": "60", "jwt_lifetime": 600}, -60, 540),
+        ({"jwt_lifetime": 8}, -4, 4),
+    ],
+)
+def test_a_token_is_dated_back_for_servers_whose_clock_is_slow(fields, issued_at, expires_at):
+    token = bearer(JwtAuth.parse({"jwt_secret_key": pem(RSA), **fields}), context_at(START))
+    claims = read(token, RSA.public_key())
+    assert (claims["iat"] - START, claims["exp"] - START) == (issued_at, expires_at)
+
+
+def test_claims_may_name_the_times_of_the_token():
+    claims = {"nbf": "{issued_at}", "valid": ["until {expires_at}"]}
+    auth = JwtAuth.parse({"jwt_secret_key": pem(RSA), "jwt_claims": claims})
+    found = read(bearer(auth, context_at(START)), RSA.public_key())
+    assert found["nbf"] == found["iat"]
+    assert found["valid"] == [f"until {found['exp']}"]
 
 
 def test_a_known_token_that_is_refused_is_signed_anew():
@@ -156,6 +179,7 @@ def test_a_jwt_is_a_grant_for_a_token():
     assert form["scope"] == "api"
     claims = read(form["assertion"], RSA.public_key(), verify_aud=False)
     assert (claims["iss"], claims["sub"], claims["aud"]) == ("client-1", "ann@example.com", TOKEN_URL)
+    assert claims["exp"] - claims["iat"] == 300
 
 
 def test_the_key_file_of_a_service_account_has_all_but_the_scope():
@@ -182,6 +206,7 @@ def test_a_client_authenticates_with_a_jwt(style, fields, key):
     assert form["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     claims = read(form["client_assertion"], key, verify_aud=False)
     assert (claims["iss"], claims["sub"], claims["aud"]) == ("client-1", "client-1", TOKEN_URL)
+    assert claims["exp"] - claims["iat"] == 300
     assert "authorization" not in {name.lower() for name, _ in runner.requests[0].headers}
 
 
@@ -213,6 +238,14 @@ def test_a_refused_assertion_mentions_a_wrong_clock(date, advice):
         ({"jwt_claims": {"iss": "{user}"}}, r"jwt_claims: unknown variable \{user\}; known are login"),
         ({"jwt_headers": {"alg": "none"}}, "jwt_headers: 'alg' can't be set here"),
         ({"jwt_lifetime": -1}, "jwt_lifetime has to be a number of seconds above 0, not -1"),
+        ({"jwt_leeway": -1}, r"jwt_leeway has to be a number of seconds from 0 to below the lifetime \(3540\), not -1"),
+        ({"jwt_leeway": 60, "jwt_lifetime": 60}, r"jwt_leeway has to be .* below the lifetime \(60\), not 60"),
+        ({"jwt_leeway": "x"}, "jwt_leeway has to be a number of seconds .*, not 'x'"),
+        ({"jwt_claims": {"iss": 7}}, "jwt_claims or jwt_headers can't be signed: Issuer .* must be a string"),
+        (
+            {"jwt_claims": {"x": "{key_fingerprint}"}, "jwt_secret_key": "geheim-1"},
+            "jwt_secret_key isn't a key for RS256",
+        ),
     ],
 )
 def test_a_mistake_is_named_without_the_key(fields, message):

@@ -1,4 +1,5 @@
 import base64
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -56,9 +57,9 @@ def test_a_token_request_may_be_a_get_with_its_parameters_in_the_query():
         "https://h/token?grant_type=client_credentials&scope=jobs",
         None,
     )
-    assert dict(request.headers)["Authorization"].startswith("Basic ")
     assert "Content-Type" not in dict(request.headers)
-    in_query = auth("oauth2", **fields, client_auth="body").token_source.request.render({}, "https://h")
+    variables = {"connection.login": "id", "connection.password": SECRET}
+    in_query = auth("oauth2", **fields, client_auth="body").token_source.request.render(variables, "https://h")
     assert in_query.url.endswith(f"&client_id=id&client_secret={SECRET}")
     assert SECRET not in str(in_query)
 
@@ -90,15 +91,53 @@ def test_client_credentials_are_sent_in_a_header_or_the_body():
     request = made.token_source.request.render({}, "https://h")
     assert (request.method, request.url) == ("POST", "https://id/token")
     assert request.body == b"grant_type=client_credentials&scope=jobs&audience=x"
-    assert dict(request.headers)["Authorization"] == "Basic " + base64.b64encode(b"id:se cret").decode()
-    body = auth("oauth2", **fields, client_auth="body").token_source.request.render({}, "https://h")
-    assert body.body.endswith(b"&client_id=id&client_secret=se+cret")
-    assert "Authorization" not in dict(body.headers)
+    assert made.token_source.headers == {"Authorization": "Basic " + base64.b64encode(b"id:se+cret").decode()}
+    in_body = auth("oauth2", **fields, client_auth="body")
+    variables = {"connection.login": "id", "connection.password": "se {cret}"}
+    body = in_body.token_source.request.render(variables, "https://h")
+    assert body.body.endswith(b"&client_id=id&client_secret=se+%7Bcret%7D")
+    assert in_body.token_source.headers == {}
     assert made.apply(REQUEST, Token("tok")).headers[-1] == ("Authorization", "Bearer tok")
-    assert (
-        auth("oauth2", login="a:b", password="c", oauth2_url="/t").token_source.request.headers["Authorization"]
-        == "Basic YSUzQWI6Yw=="
-    )
+
+
+@pytest.mark.parametrize(
+    ("login", "password", "pair"),
+    [("a:b", "c", "a%3Ab:c"), ("my client", "1+1=2/%", "my+client:1%2B1%3D2%2F%25"), ("ü", "~-._", "%C3%BC:~-._")],
+)
+def test_id_and_secret_of_a_client_are_encoded_as_in_a_form(login, password, pair):
+    # https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+    made = auth("oauth2", login=login, password=password, oauth2_url="/t")
+    encoded = base64.b64encode(pair.encode()).decode()
+    assert made.token_source.headers == {"Authorization": f"Basic {encoded}"}
+    assert set(made.secrets()) == {encoded, f"Basic {encoded}"}
+
+
+PASSWORD_GRANT = {"login": "ann", "password": "pw", "oauth2_url": "/t"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent", "pair"),
+    [
+        ({}, {}, None),
+        ({"client_id": "app"}, {"client_id": "app"}, None),
+        ({"client_id": "app", "client_secret": SECRET}, {}, f"app:{SECRET}"),
+        (
+            {"client_id": "app", "client_secret": SECRET, "client_auth": "body"},
+            {"client_id": "app", "client_secret": SECRET},
+            None,
+        ),
+        ({"scope": "jobs", "oauth2_params": {"audience": "x"}}, {"scope": "jobs", "audience": "x"}, None),
+    ],
+)
+def test_a_password_grant_sends_the_user_and_the_client(fields, sent, pair):
+    source = auth("oauth2_password", **PASSWORD_GRANT, **fields).token_source
+    variables = {"connection.login": "ann", "connection.password": "pw", **source.variables}
+    request = source.request.render(variables, "https://h")
+    user = {"grant_type": "password", "username": "ann", "password": "pw"}
+    assert dict(parse_qsl(request.body.decode())) == {**user, **sent}
+    header = {} if pair is None else {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    assert source.headers == header
+    assert SECRET not in repr(source)
 
 
 def test_a_login_request_puts_its_token_where_the_connection_says():
@@ -163,6 +202,13 @@ def test_a_login_may_expire_and_be_refreshed():
             {"login": "x", "password": SECRET, "oauth2_url": "/t", "client_auth": "jwt"},
             "client_auth has to be 'basic' or 'body' or .* not 'jwt'",
         ),
+        ("oauth2_password", {"login": "x", "oauth2_url": "/t"}, r"auth 'oauth2_password' needs password"),
+        (
+            "oauth2_password",
+            {**PASSWORD_GRANT, "client_auth": "basic"},
+            r"auth 'oauth2_password' needs client_id \(the client id\)",
+        ),
+        ("oauth2_password", {**PASSWORD_GRANT, "oauth2_url": ""}, "auth 'oauth2_password' needs oauth2_url"),
         ("login", {"login_selector": "t"}, r"auth 'login' needs login_request \(the request as JSON\)"),
         ("login", {**LOGIN, "login_selector": ""}, r"auth 'login' needs login_selector \(the selector of the token\)"),
         ("login", {**LOGIN, "login_request": "{}"}, "login_request needs an endpoint"),

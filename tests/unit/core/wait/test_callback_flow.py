@@ -202,6 +202,13 @@ def test_a_callback_that_cannot_be_read_is_passed_over(body, key):
     assert [level for level, said in runner.logs if "can't be read, and is ignored" in said] == [logging.WARNING]
 
 
+def test_a_callback_that_cannot_be_read_is_reported_without_a_secret_in_the_name_of_the_job():
+    runner = FlowRunner(make_api(auth="bearer", password="planted-key"), calls=[(0, make_response(b"{")), (5, DONE)])
+    state = WaitCheckpoint(JobHandle("job-planted-key", submitted_at=START), START, START + 100)
+    runner.run(wait_with_callbacks(runner.api, plan(endpoint=None), state))
+    assert "A callback of job job-*** can't be read" in runner.log_text
+
+
 def test_an_unknown_status_of_a_callback_is_doubted():
     _, runner = waited(calls=[(0, make_response({"status": "odd"})), (5, DONE)], endpoint=None)
     assert (
