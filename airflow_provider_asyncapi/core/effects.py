@@ -47,7 +47,7 @@ class Send:
     :param limit: largest body that is read into memory, in bytes.
     :param can_wait: whether the flow can wait while the API asks clients to pause; then the request isn't sent, and
         :class:`~.errors.ThrottledError` is raised.
-    :param repeatable: whether it does no harm if the server receives the request twice. A server closes idle
+    :param is_repeatable: whether it does no harm if the server receives the request twice. A server closes idle
         connections, perhaps just as one is used again; then the driver sends a repeatable request once more (RFC 9112,
         section 9.3.1). Any other request is sent over a new connection, so that this can't happen to it.
     :param until: time at which to give up, in seconds since the epoch, even if data still arrives; then a
@@ -58,7 +58,7 @@ class Send:
     sink: Sink | None = None
     limit: int = MAX_BODY
     can_wait: bool = False
-    repeatable: bool = False
+    is_repeatable: bool = False
     until: float | None = None
 
 

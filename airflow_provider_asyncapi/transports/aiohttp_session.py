@@ -147,7 +147,7 @@ class SessionClient:
 
     async def send(self, effect: Send, prepared: _Prepared, needed_until: float) -> tuple[Response, float]:
         """Send a request over the session, and return the response and the seconds of waiting for a connection."""
-        slots, needs_new_connection = prepared.server.slots, not effect.repeatable
+        slots, needs_new_connection = prepared.server.slots, not effect.is_repeatable
         waited = await self._wait_for_slot(effect.request, slots, needed_until)
         try:
             while True:

@@ -73,7 +73,7 @@ class RequestsClient:
         prepared.method, prepared.url = request.method, url.partition("?")[0]
         exchange = Exchange(
             url,
-            needs_new_connection=not effect.repeatable,
+            needs_new_connection=not effect.is_repeatable,
             silence=settings.read_timeout,
             remaining=deadline.remaining,
             check_address=partial(check_peer, settings, request),
@@ -100,7 +100,7 @@ class RequestsClient:
                         return _receive(effect, answer.raw, deadline, upload)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 found = list(iterate_causes(error))
-                if effect.repeatable and any(isinstance(cause, ReusedConnectionClosedError) for cause in found):
+                if effect.is_repeatable and any(isinstance(cause, ReusedConnectionClosedError) for cause in found):
                     continue
                 if any(isinstance(cause, EmptyPoolError) for cause in found):
                     raise translate_error(settings, request, PoolFullError(), connecting=True) from None

@@ -45,7 +45,7 @@ def send(
     :raises AuthenticationError: if a response refuses a token that was just renewed.
     """
     auth = api.settings.auth
-    make_send = partial(Send, sink=sink, limit=limit, can_wait=can_wait, repeatable=policy.is_repeatable)
+    make_send = partial(Send, sink=sink, limit=limit, can_wait=can_wait, is_repeatable=policy.is_repeatable)
     authorizer = authorizer or RequestAuthorizer(api)
     tokens, redirects = _TokenRenewals(), RedirectChain()
     while True:

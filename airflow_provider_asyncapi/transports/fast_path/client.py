@@ -86,7 +86,7 @@ class FastPathClient:
         if isinstance(effect.request.body, FileBody):
             return await self._use_session().send(effect, prepared, needed_until)
         settings, request, server = self._settings, effect.request, prepared.server
-        needs_new_connection = not effect.repeatable
+        needs_new_connection = not effect.is_repeatable
         while True:
             # No cause: Airflow would log its text, which may contain the URL with its query.
             try:

@@ -117,9 +117,9 @@ def noting(outcome: Outcome) -> Iterator[None]:
         outcome.error = (type(error).__name__, str(error), sent)
 
 
-def sending(request: Request, *, repeatable: bool = True, **given: Any) -> Flow[Response]:
+def sending(request: Request, *, is_repeatable: bool = True, **given: Any) -> Flow[Response]:
     """Send one request, as it is."""
-    response: Response = yield Send(request, repeatable=repeatable, **given)
+    response: Response = yield Send(request, is_repeatable=is_repeatable, **given)
     return response
 
 

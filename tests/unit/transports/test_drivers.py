@@ -161,7 +161,7 @@ def test_an_answer_that_is_refused_does_not_spoil_the_next(driver, serve):
 def test_a_connection_that_broke_does_not_spoil_the_next(driver, serve):
     server = serve(reply(b"fine"), reset, reply(b"fine"))
     request = Request("POST", f"{server.url}/x")
-    outcomes = run_all(driver, make_api(server.url), [sending(request, repeatable=False) for _ in range(3)])
+    outcomes = run_all(driver, make_api(server.url), [sending(request, is_repeatable=False) for _ in range(3)])
     assert [outcome.error and outcome.failure[2] for outcome in outcomes] == [None, True, None]
 
 
@@ -209,7 +209,7 @@ def test_where_the_server_has_hung_up_on_a_used_connection_a_new_one_is_used(dri
 @pytest.mark.parametrize("how", [hang_up, reset])
 def test_but_nothing_is_sent_twice_that_would_be_done_twice(driver, serve, how, method):
     server = serve(reply(b"0"), how, reply(b"2"))
-    flows = [sending(Request(method, f"{server.url}/{number}"), repeatable=False) for number in range(2)]
+    flows = [sending(Request(method, f"{server.url}/{number}"), is_repeatable=False) for number in range(2)]
     _, outcome = run_all(driver, make_api(server.url), flows)
     assert outcome.error == ("TransportError", f"{method} {server.url}/1: {BROKE}", True)
     assert [asked.target for asked in server.asked] == ["/0", "/1"]
@@ -218,7 +218,7 @@ def test_but_nothing_is_sent_twice_that_would_be_done_twice(driver, serve, how, 
 @pytest.mark.parametrize("connections", [1, 10])
 def test_it_is_sent_over_a_connection_on_which_nobody_can_have_hung_up(driver, serve, connections):
     server = serve(reply(), reply(), reply())
-    flows = [sending(Request("GET", server.url), repeatable=repeatable) for repeatable in (True, False, True)]
+    flows = [sending(Request("GET", server.url), is_repeatable=is_repeatable) for is_repeatable in (True, False, True)]
     run_all(driver, make_api(server.url, connections_per_host=connections), flows)
     assert [asked.connection for asked in server.asked] == [1, 2, 2]
 
@@ -846,7 +846,7 @@ def test_a_pause_that_the_api_asks_for_blocks_the_poll_of_a_job_on_a_worker(serv
 
 
 def repeating(request: Request, skip_if_unchanged: Callable[[Response], Polled | None], **given: Any) -> Flow[Response]:
-    response: Response = yield PollUntilChanged(Send(request, repeatable=True, **given), skip_if_unchanged)
+    response: Response = yield PollUntilChanged(Send(request, is_repeatable=True, **given), skip_if_unchanged)
     return response
 
 

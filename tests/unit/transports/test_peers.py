@@ -19,12 +19,14 @@ def _loopback_is_link_local(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize("repeatable", [True, False])
-def test_a_name_that_leads_to_a_link_local_address_gets_nothing(driver: str, serve: Any, repeatable: bool) -> None:
+@pytest.mark.parametrize("is_repeatable", [True, False])
+def test_a_name_that_leads_to_a_link_local_address_gets_nothing(driver: str, serve: Any, is_repeatable: bool) -> None:
     server = serve(reply(b"x"))
     url = server.url.replace("127.0.0.1", "localhost")
     assert "localhost" in url
-    outcome = fetch(driver, make_api("https://api.example.com"), Request("GET", f"{url}/x"), repeatable=repeatable)
+    outcome = fetch(
+        driver, make_api("https://api.example.com"), Request("GET", f"{url}/x"), is_repeatable=is_repeatable
+    )
     assert outcome.error is not None
     assert outcome.failure[0] == "UnsafeValueError"
     assert "leads to 127.0.0.1, a link-local address or a metadata server" in outcome.failure[1]

@@ -46,7 +46,7 @@ def test_what_is_not_to_be_sent_twice_has_a_new_tunnel(driver, serve, authority)
     proxy = serve(tunnel_to(server.port), tunnel_to(server.port))
     api = make_api(server.url, ca_cert=authority.path, proxy=proxy.url)
     request = Request("POST", f"{server.url}/x")
-    outcomes = run_all(driver, api, [sending(request, repeatable=repeatable) for repeatable in (True, False)])
+    outcomes = run_all(driver, api, [sending(request, is_repeatable=is_repeatable) for is_repeatable in (True, False)])
     assert [outcome.result and outcome.result.body for outcome in outcomes] == [b"fine", b"again"]
     assert len(proxy.asked) == 2
 

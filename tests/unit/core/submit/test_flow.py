@@ -563,7 +563,7 @@ def test_the_driver_is_told_whether_a_request_may_be_sent_twice(given, repeatabl
     while not isinstance(effect, Send):
         effect = flow.send(None)
     flow.close()
-    assert effect.repeatable is repeatable
+    assert effect.is_repeatable is repeatable
 
 
 # Several jobs
