@@ -135,7 +135,7 @@ def test_the_wheel_holds_what_is_needed_and_no_more(tmp_path: Path) -> None:
     assert all(name.startswith("airflow_provider_asyncapi/") for name in package)
     assert not [name for name in names if "test" in name or "__pycache__" in name]
     assert {f"airflow_provider_asyncapi/{name}" for name in ("py.typed", "plugins/static/jobs.js")} <= names
-    shipped = {path.name for path in (ROOT / "airflow_provider_asyncapi/profiles").glob("*.toml")}
+    shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "airflow_provider_asyncapi/profiles").rglob("*.toml")}
     assert shipped
-    assert {f"airflow_provider_asyncapi/profiles/{name}" for name in shipped} <= names
+    assert shipped <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -1,0 +1,73 @@
+"""The page of each vendor has a connection and a short DAG that work, and the catalogue is that of the profiles."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_asyncapi.connections.profiles import find_profile_files, load_profile
+from tests.docs.running import Run, load
+from tests.docs.snippets import ROOT, Snippet, snippets
+from tests.docs.test_snippets import BUCKET, apart, hurry
+from tests.unit.vendors.catalog import PAGES, VENDORS, make_connection
+from tests.unit.vendors.vendor import VendorServer
+
+__all__ = ["apart", "hurry"]
+
+DAGS = [each for each in snippets("python") if each.key == "vendor"]
+#: What each page tells about a profile.
+SECTIONS = ("Connection", "What it does", "Limits", "Sources")
+
+
+@pytest.mark.parametrize("deferred", [False, True], ids=["poke", "deferred"])
+@pytest.mark.parametrize("snippet", DAGS, ids=lambda each: each.value)
+def test_the_dag_of_a_page_works_with_its_connection(
+    snippet: Snippet, deferred: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = VENDORS[snippet.value]
+    bucket = tmp_path / "bucket"
+    (dag,) = load(snippet.dag_file.replace(BUCKET, f"{bucket.as_uri()}/"), tmp_path)
+    with VendorServer(vendor) as server:
+        connection: dict[str, Any] = make_connection(vendor, server)
+        monkeypatch.setenv("AIRFLOW_CONN_VENDOR", json.dumps(connection))
+        run = Run(dag, deferred=deferred).all()
+        assert set(run.states.values()) == {"success"}
+        assert server.refused == []
+        assert [job.is_over for job in server.jobs.values()] == [True]
+    assert any(bucket.rglob("*")) == (BUCKET in snippet.text)
+
+
+@pytest.mark.parametrize("snippet", DAGS, ids=lambda each: each.value)
+def test_the_dag_of_a_page_is_short(snippet: Snippet) -> None:
+    assert len(snippet.text.splitlines()) <= 15
+
+
+def test_each_vendor_has_a_page_with_a_dag() -> None:
+    # A profile that extends another one of its page may leave the DAG to it.
+    assert {VENDORS[each.value].page for each in DAGS} == {vendor.page for vendor in VENDORS.values()}
+    for name, vendor in VENDORS.items():
+        text = (PAGES / f"{vendor.page}.md").read_text(encoding="utf-8")
+        assert f"`{name}`" in text
+        headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+        assert set(SECTIONS) <= set(headings)
+        assert f"Checked on {load_profile(name)['about']['checked']}" in text
+
+
+def test_the_catalogue_is_what_the_profiles_say() -> None:
+    spec = importlib.util.spec_from_file_location("catalog", ROOT / "scripts" / "catalog.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["catalog"] = module
+    spec.loader.exec_module(module)
+    text = (PAGES / "README.md").read_text(encoding="utf-8")
+    assert text == module.render(), "run python scripts/catalog.py"
+    assert all(f"`{name}`" in text for name in find_profile_files())
+    pages = {file.stem for file in PAGES.glob("*.md")} - {"README"}
+    assert pages == set(re.findall(r"\]\((\w+)\.md\)", text))

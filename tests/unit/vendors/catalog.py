@@ -1,0 +1,37 @@
+"""All pretended vendors, by the name of their profile, and what their pages show."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.docs.snippets import ROOT, Snippet, snippets
+from tests.unit.vendors.vendor import Vendor, VendorServer
+
+_OTHERS = {"vendor", "catalog", "test_vendors"}
+MODULES = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in _OTHERS)
+VENDORS: dict[str, Vendor] = {
+    vendor.profile: vendor
+    for module in MODULES
+    for vendor in importlib.import_module(f"tests.unit.vendors.{module}").VENDORS
+}
+PAGES = ROOT / "docs" / "profiles"
+
+
+def page_snippets(page: str, language: str) -> list[Snippet]:
+    """Return the snippets of a page of a vendor, in one language."""
+    return [each for each in snippets(language) if each.file == f"docs/profiles/{page}.md"]
+
+
+def make_connection(vendor: Vendor, server: VendorServer) -> dict[str, Any]:
+    """Return the connection on the page of a vendor, with the address of its server."""
+    (shown,) = [each.text for each in page_snippets(vendor.page, "json") if '"conn_type"' in each.text][:1]
+    for host in vendor.hosts:
+        shown = shown.replace(host, server.url)
+    given = json.loads(shown)
+    # The address may have a path.
+    host = server.url + urlsplit(given["host"]).path if vendor.has_base_path else server.url
+    return {**given, "host": host, "extra": {**given["extra"], "profile": vendor.profile}}

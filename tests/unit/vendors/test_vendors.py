@@ -1,0 +1,265 @@
+"""Each shipped profile works with a pretended vendor: on a worker and on an event loop, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.connections.profiles import find_profile_files, load_profile
+from airflow_provider_asyncapi.core.effects import Log
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
+from airflow_provider_asyncapi.transports.requests import RequestsDriver
+from tests.unit.vendors.catalog import VENDORS, make_connection
+from tests.unit.vendors.vendor import Vendor, VendorServer
+
+Caller = Callable[..., Any]
+#: Profiles whose systems the demo simulates, or that are about no vendor.
+SIMULATED_ELSEWHERE = {
+    "celigo",
+    "cloud_elements",
+    "cloud_elements_async",
+    "http_202",
+    "panoply",
+    "phixflow",
+    "vayana",
+}
+each_vendor = pytest.mark.parametrize("vendor", VENDORS.values(), ids=str)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let nobody wait between polls and tries; return the pauses."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    on_worker_defaults: Any = RequestsDriver.__init__.__kwdefaults__
+    on_loop_defaults: Any = AiohttpDriver.__init__.__kwdefaults__
+    monkeypatch.setitem(on_worker_defaults, "sleep", pauses.append)
+    monkeypatch.setitem(on_loop_defaults, "sleep", pause)
+    return pauses
+
+
+@pytest.fixture(params=["on a worker", "on a loop"])
+def call(request: pytest.FixtureRequest, pauses: list[float]) -> Caller:
+    """Call a method of the hook, or its asynchronous twin."""
+
+    def on_worker(name: str, *args: Any, **given: Any) -> Any:
+        with AsyncApiHook("vendor") as hook:
+            return getattr(hook, name)(*args, **given)
+
+    def on_loop(name: str, *args: Any, **given: Any) -> Any:
+        return asyncio.run(getattr(AsyncApiHook("vendor"), f"a{name}")(*args, **given))
+
+    return on_worker if request.param == "on a worker" else on_loop
+
+
+@contextmanager
+def serving(vendor: Vendor, connect: Callable[..., None], scenario: str | None = None) -> Iterator[VendorServer]:
+    """Serve a vendor, and store the connection on its page."""
+    with VendorServer(vendor, scenario) as server:
+        given = make_connection(vendor, server)
+        given.pop("conn_type")
+        connect("vendor", **given)
+        yield server
+
+
+def submit(call: Caller, vendor: Vendor, **more: Any) -> Any:
+    return call("submit_job", **{**vendor.submit, **more})
+
+
+def wait(call: Caller, vendor: Vendor, job: Any) -> Any:
+    return call("wait_for_job", json.loads(json.dumps(job.dump())), **vendor.status)
+
+
+def fetch(call: Caller, vendor: Vendor, job: Any, folder: Path) -> Any:
+    if vendor.fetch is None:
+        return None
+    if not vendor.is_written:
+        return call("fetch_result", job, **vendor.fetch)
+    manifest = call("fetch_result", job, **vendor.fetch, destination=f"{folder}/result/")
+    return {Path(path).name: Path(path).read_text() for path in manifest["paths"]}
+
+
+def scenarios(field: str) -> pytest.MarkDecorator:
+    """Return the cases of all vendors that a field names, as parameters."""
+    cases = [(vendor, name) for vendor in VENDORS.values() for name in getattr(vendor, field)]
+    return pytest.mark.parametrize(("vendor", "scenario"), cases, ids=[f"{each}-{name}" for each, name in cases])
+
+
+@each_vendor
+def test_a_job_is_submitted_polled_and_fetched(vendor: Vendor, call: Caller, connect: Any, tmp_path: Path) -> None:
+    with serving(vendor, connect) as server:
+        submitted = submit(call, vendor)
+        job = wait(call, vendor, submitted)
+        assert fetch(call, vendor, job, tmp_path) == vendor.expected
+        assert server.refused == []
+        assert all(each.is_over for each in server.jobs.values())
+        assert len(server.jobs) == 1
+
+
+@scenarios("failures")
+def test_a_job_that_fails_is_an_error_with_the_vendors_message(
+    vendor: Vendor, scenario: str, call: Caller, connect: Any, tmp_path: Path
+) -> None:
+    with serving(vendor, connect, scenario) as server:
+        job = submit(call, vendor)
+        with pytest.raises(exceptions.AsyncApiJobFailed, match=vendor.failures[scenario]):
+            fetch(call, vendor, wait(call, vendor, job), tmp_path)
+        assert server.refused == []
+
+
+@scenarios("results")
+def test_other_jobs_have_a_result_too(
+    vendor: Vendor, scenario: str, call: Caller, connect: Any, tmp_path: Path
+) -> None:
+    with serving(vendor, connect, scenario) as server:
+        job = wait(call, vendor, submit(call, vendor))
+        assert fetch(call, vendor, job, tmp_path) == vendor.results[scenario]
+        assert server.refused == []
+
+
+@scenarios("skipped")
+def test_the_fetch_of_a_job_without_rows_is_skipped(
+    vendor: Vendor, scenario: str, call: Caller, connect: Any, tmp_path: Path
+) -> None:
+    with serving(vendor, connect, scenario) as server:
+        job = wait(call, vendor, submit(call, vendor))
+        with pytest.raises(AirflowSkipException):
+            fetch(call, vendor, job, tmp_path)
+        assert server.refused == []
+
+
+@scenarios("no_data")
+def test_a_job_without_data_is_no_failure(vendor: Vendor, scenario: str, call: Caller, connect: Any) -> None:
+    with serving(vendor, connect, scenario) as server:
+        assert wait(call, vendor, submit(call, vendor)).outcome == "no_data"
+        assert server.refused == []
+
+
+@pytest.mark.parametrize("vendor", [each for each in VENDORS.values() if each.cancelled], ids=str)
+def test_a_job_is_cancelled_and_has_then_failed(vendor: Vendor, call: Caller, connect: Any) -> None:
+    with serving(vendor, connect) as server:
+        job = submit(call, vendor)
+        assert call("cancel_job", job) is True
+        with pytest.raises(exceptions.AsyncApiJobFailed):
+            wait(call, vendor, job)
+        assert server.refused == []
+
+
+@pytest.mark.parametrize("vendor", [each for each in VENDORS.values() if each.cancelled], ids=str)
+def test_the_cancel_of_a_job_that_has_ended_does_no_harm(
+    vendor: Vendor, call: Caller, connect: Any, tmp_path: Path
+) -> None:
+    with serving(vendor, connect):
+        job = wait(call, vendor, submit(call, vendor))
+        call("cancel_job", job)
+        assert fetch(call, vendor, job, tmp_path) == vendor.expected
+
+
+@each_vendor
+def test_a_status_is_known_to_the_profile(
+    vendor: Vendor, call: Caller, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[Any] = []
+    monkeypatch.setattr(AsyncApiHook, "log_events", lambda _, event: logged.append(event))
+    with serving(vendor, connect):
+        wait(call, vendor, submit(call, vendor))
+    lines = [event for event in logged if isinstance(event, Log)]
+    assert lines
+    warnings = [line.message for line in lines if line.level >= logging.WARNING]
+    assert len(warnings) == vendor.busy, warnings
+
+
+@pytest.mark.parametrize("vendor", [each for each in VENDORS.values() if each.progress is not None], ids=str)
+def test_polls_show_the_progress_of_a_job(vendor: Vendor, call: Caller, connect: Any) -> None:
+    with serving(vendor, connect) as server:
+        job = submit(call, vendor)
+        seen = set()
+        while not next(iter(server.jobs.values())).is_over:
+            seen.add(call("get_job", job, **vendor.status).progress)
+        assert vendor.progress in seen
+
+
+@pytest.mark.parametrize("vendor", [each for each in VENDORS.values() if each.rejected], ids=str)
+def test_a_request_that_the_vendor_refuses_is_an_error_with_its_message(
+    vendor: Vendor, call: Caller, connect: Any
+) -> None:
+    assert vendor.rejected is not None
+    change, message = vendor.rejected
+    # A response with a 200 that reports a mistake is a failure by a rule.
+    refused = (exceptions.AsyncApiRejected, exceptions.AsyncApiJobFailed)
+    with serving(vendor, connect), pytest.raises(refused, match=message):
+        submit(call, vendor, **change)
+
+
+@pytest.mark.parametrize("vendor", [each for each in VENDORS.values() if each.rate_limit], ids=str)
+def test_a_rate_limit_is_obeyed(
+    vendor: Vendor, call: Caller, connect: Any, tmp_path: Path, pauses: list[float]
+) -> None:
+    assert vendor.rate_limit is not None
+    with serving(vendor, connect) as server:
+        job = submit(call, vendor)
+        pauses.clear()
+        server.limited = 1
+        job = wait(call, vendor, job)
+        assert any(vendor.rate_limit[1] <= seconds <= 2 * vendor.rate_limit[1] for seconds in pauses), pauses
+        assert fetch(call, vendor, job, tmp_path) == vendor.expected
+
+
+@pytest.mark.parametrize("vendor", [each for each in VENDORS.values() if each.logs_in], ids=str)
+def test_a_token_that_has_expired_is_renewed(vendor: Vendor, call: Caller, connect: Any, tmp_path: Path) -> None:
+    with serving(vendor, connect) as server:
+        job = submit(call, vendor)
+        expired = server.new_token()
+        assert fetch(call, vendor, wait(call, vendor, job), tmp_path) == vendor.expected
+        assert server.tokens[-1] != expired
+        assert all(each.is_over for each in server.jobs.values())
+
+
+@pytest.mark.parametrize("vendor", [each for each in VENDORS.values() if not each.logs_in], ids=str)
+def test_a_key_that_is_revoked_is_an_error_without_the_key(vendor: Vendor, call: Caller, connect: Any) -> None:
+    with serving(vendor, connect) as server:
+        job = submit(call, vendor)
+        server.is_revoked = True
+        with pytest.raises(exceptions.AsyncApiUnauthorized) as caught:
+            wait(call, vendor, job)
+        assert server.refused
+        key = make_connection(vendor, server).get("password")
+        assert key
+        assert key not in str(caught.value)
+
+
+@each_vendor
+def test_a_vendor_refuses_what_it_does_not_know(vendor: Vendor, call: Caller, connect: Any) -> None:
+    with serving(vendor, connect) as server:
+        with pytest.raises(exceptions.AsyncApiRejected):
+            call("request", "GET", "/no/such/path")
+        assert server.refused
+
+
+def test_each_shipped_profile_has_a_pretended_vendor() -> None:
+    assert set(VENDORS) | SIMULATED_ELSEWHERE == set(find_profile_files())
+
+
+@each_vendor
+def test_a_profile_names_its_sources_and_the_day_of_the_check(vendor: Vendor) -> None:
+    about = load_profile(vendor.profile)["about"]
+    assert about["title"]
+    assert about["category"]
+    assert about["sources"]
+    assert about["documentation"].startswith("https://")
+    assert about["checked"] >= "2026-11-29"
+    assert about["page"] == vendor.page
