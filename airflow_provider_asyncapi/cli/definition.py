@@ -151,6 +151,14 @@ ASYNCAPI = Group(
             " The exit code is 1 if the job fails, or the API refuses a request.",
         ),
         Command(
+            "doctor",
+            "Check versions, processes, settings and connections",
+            "doctor:examine",
+            (_JSON,),
+            "Check the installation where the command runs, and say what to change. The exit code is 1 if there is a"
+            " problem.",
+        ),
+        Command(
             "select",
             "Show what a selector finds in a saved response",
             "select:select",

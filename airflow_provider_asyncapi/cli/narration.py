@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -64,7 +63,7 @@ class Narrator:
 
     def __init__(self, output: Output, api: Api, status: Mapping[str, Any], *, show_headers: bool) -> None:
         self._output, self._api, self._status, self._show_headers = output, api, status, show_headers
-        self._live = waiting.LiveLine(sys.stdout) if output.width is not None and not output.as_json else None
+        self._live = None if output.terminal is None else waiting.LiveLine(output.terminal)
         self._pending: list[Exchange] = []
         self._polled: Polled | None = None
         self._judged: Response | None = None

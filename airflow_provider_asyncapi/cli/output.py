@@ -26,6 +26,11 @@ class Output:
         self.as_json = as_json
 
     @property
+    def terminal(self) -> TextIO | None:
+        """The terminal that the output goes to; None if it goes elsewhere, or is JSON."""
+        return self._stream if self._stream.isatty() and not self.as_json else None
+
+    @property
     def width(self) -> int | None:
         """The number of columns of the terminal; None if the output isn't a terminal."""
         return shutil.get_terminal_size().columns if self._stream.isatty() else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -44,16 +45,19 @@ def run_command(target: str, arguments: argparse.Namespace) -> NoReturn:
         returns an :class:`ExitCode`.
     """
     module, _, name = target.partition(":")
-    function = getattr(importlib.import_module(f"airflow_provider_asyncapi.cli.{module}"), name)
+    stdout = sys.stdout
     try:
-        code = function(arguments, Output(sys.stdout, as_json=getattr(arguments, "json", False)))
-        sys.stdout.flush()
+        # Airflow logs to the standard output; a reader of JSON couldn't tell the lines apart.
+        with contextlib.redirect_stdout(sys.stderr):
+            function = getattr(importlib.import_module(f"airflow_provider_asyncapi.cli.{module}"), name)
+            code = function(arguments, Output(stdout, as_json=getattr(arguments, "json", False)))
+        stdout.flush()
     except (CommandError, AsyncApiError) as error:
         sys.stderr.write(f"{make_displayable(str(error))}\n")
         code = ExitCode.UNUSABLE
     except BrokenPipeError:
         # The reader, such as `head`, has read enough. Python would try to write the rest at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         code = ExitCode.OK
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted\n")
