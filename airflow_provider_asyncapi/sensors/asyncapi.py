@@ -8,10 +8,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from airflow.providers.common.compat.sdk import (
-    BaseSensorOperator,
-    conf,
-)
+from airflow.exceptions import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
 
 # Neither the oldest supported common-compat nor the SDK of Airflow 3.1 has it.
 from airflow.providers.standard.utils.skipmixin import SkipMixin
@@ -362,11 +360,29 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         wait.skip_dependents(handle)
         return handle.result_identifier
 
-    def _open_wait(self, context: Context) -> JobWait:
+    def poke(self, context: Context) -> PokeReturnValue:
+        """
+        Poll the job once, unless the initial delay hasn't passed, as each process does in reschedule mode.
+
+        Airflow doesn't call it: :meth:`execute` waits, also in poke mode, and skips the tasks that depend on the data
+        of a job without data.
+
+        :return: whether the job has succeeded, and what :meth:`execute` returns then.
+        :raises AirflowException: if the job or the wait has failed.
+        """
+        self._wait = wait = self._open_wait(context, is_poke=True)
+        with closing(self.hook):
+            try:
+                handle = wait.begin(parse_job(self.job))
+            except AirflowRescheduleException:
+                return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=handle.result_identifier)
+
+    def _open_wait(self, context: Context, *, is_poke: bool = False) -> JobWait:
         options = lazy.WaitOptions(
             self.effective_timeout,
-            self.deferrable,
-            reschedule=self.reschedule,
+            self.deferrable and not is_poke,
+            reschedule=self.reschedule or is_poke,
             soft_fail=self.soft_fail or self.never_fail,
             end_from_trigger=self._can_end_in_triggerer,
             on_warning=self.on_warning_callback,

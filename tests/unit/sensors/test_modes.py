@@ -711,6 +711,19 @@ def test_polls_are_counted_alike_in_all_modes(api: ApiServer, mode: str, monkeyp
     assert Counter(counted) == {f"asyncapi.polls of {name}": 3, f"asyncapi.poll_errors of {name}": 1}
 
 
+@pytest.mark.parametrize("mode", ["deferred", "poke", "reschedule"])
+def test_a_poke_is_one_poll_in_each_mode(api: ApiServer, mode: str) -> None:
+    api.respond_to(POLL, running(), reply(status=503), reply({"status": "done"}), reply({"status": "failed"}))
+    sensor, pokes = make_sensor(mode), []
+    for _ in range(3):
+        result = sensor.poke(context_of(TI()))
+        pokes.append((result.is_done, result.xcom_value))
+    assert pokes == [(False, None), (False, None), (True, "j-1")]
+    with pytest.raises(AsyncApiJobFailed, match="has status failed"):
+        sensor.poke(context_of(TI()))
+    assert api.count(POLL) == 4
+
+
 class Killed(BaseException):
     """Ends a task as Airflow does."""
 
