@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.http.file_bodies import find_literal_bytes
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from tests.unit.core.flow_runner import BASE, make_lost_error, make_response
-from tests.unit.core.submit.test_once import KilledError, Tries, killed
+from tests.unit.core.submit.tries import KilledError, Tries, killed
 
 FIELDS: dict[str, Any] = {
     "prepare": [
