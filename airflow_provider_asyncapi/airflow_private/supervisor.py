@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import builtins
 import http
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -71,16 +71,40 @@ async def send_to_supervisor(message: Any) -> Any:
     :raises AirflowUnavailableError: if Airflow can't answer now.
     :raises NoSupervisorError: if no task and no triggerer runs here.
     """
+    comms = _find_comms()
+    with _distinguish_unavailable():
+        answer = await _send(comms, message)
+    return _check_available(answer)
+
+
+def send_blocking(message: Any) -> Any:
+    """
+    Send a message to the supervisor, as :func:`send_to_supervisor` does, without an event loop.
+
+    In the triggerer this isn't possible: its supervisor answers on the event loop.
+    """
+    comms = _find_comms()
+    with _distinguish_unavailable():
+        answer = comms.send(message)
+    return _check_available(answer)
+
+
+def _find_comms() -> Any:
     # Airflow sets it when a task or a triggerer starts.
     comms: Any = getattr(task_runner, "SUPERVISOR_COMMS", None)
     if comms is None:
         raise NoSupervisorError
+    return comms
+
+
+@contextmanager
+def _distinguish_unavailable() -> Iterator[None]:
+    """Raise AirflowUnavailableError instead of any other error if Airflow can't answer now."""
     try:
-        answer = await _send(comms, message)
+        yield
     except AirflowRuntimeError as error:
-        answer = error.error
-        if not is_unavailable(answer):
-            raise
+        _check_available(error.error)
+        raise
     except httpx.HTTPStatusError as error:
         # Of the API that runs in the process of ``airflow dags test``.
         if not _is_unavailable_status(error.response.status_code):
@@ -88,6 +112,10 @@ async def send_to_supervisor(message: Any) -> Any:
         raise AirflowUnavailableError(str(error)) from error
     except (httpx.TransportError, OSError, EOFError) as error:
         raise AirflowUnavailableError(f"{type(error).__name__}: {error}") from error
+
+
+def _check_available(answer: Any) -> Any:
+    """Return an answer of the supervisor, unless it says that Airflow is unavailable."""
     if isinstance(answer, ErrorResponse) and is_unavailable(answer):
         detail = answer.detail or {}
         raise AirflowUnavailableError(f"{answer.error.value}: {detail.get('message') or 'Airflow gives no reason'}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_asyncapi.core.lazy import load_lazily
 
 if TYPE_CHECKING:
+    from airflow_provider_asyncapi.connections.rotating_tokens import VariableTokenStore
     from airflow_provider_asyncapi.connections.tokens import HostTokenStore
     from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, collect_auth_fields, collect_connection_fields
     from airflow_provider_asyncapi.core.callbacks.calls import parse_callback_secrets
@@ -27,6 +28,7 @@ __all__ = [
     "Api",
     "ConnectionSettings",
     "HostTokenStore",
+    "VariableTokenStore",
     "check_profile",
     "collect_auth_fields",
     "collect_connection_fields",
@@ -39,6 +41,7 @@ __all__ = [
 __getattr__ = load_lazily(
     globals(),
     {
+        "airflow_provider_asyncapi.connections.rotating_tokens": "VariableTokenStore",
         "airflow_provider_asyncapi.connections.tokens": "HostTokenStore",
         "airflow_provider_asyncapi.core.auth.registry": "AUTH_KINDS collect_auth_fields collect_connection_fields",
         "airflow_provider_asyncapi.core.callbacks.calls": "parse_callback_secrets",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import secrets
@@ -31,13 +32,20 @@ def make_nonce() -> str:
     return secrets.token_hex(16)
 
 
-def read_connection(connection: Connection, extra: Mapping[str, Any] | None = None, *, mask: bool = True) -> lazy.Api:
+def read_connection(
+    connection: Connection,
+    extra: Mapping[str, Any] | None = None,
+    *,
+    mask: bool = True,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> lazy.Api:
     """
     Return the API of a connection, for flows.
 
     :param connection: the connection; its type doesn't matter.
     :param extra: the parsed extra of the connection; by default it is parsed here.
     :param mask: whether to mask its secrets in Airflow's logs, with a call that isn't possible in the triggerer.
+    :param loop: the event loop that exchanges messages with Airflow's supervisor; None if the process has none.
     :raises ConfigurationError: if a field is missing or invalid.
     """
     extra = _parse_extra(connection) if extra is None else dict(extra)
@@ -64,7 +72,19 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
         _mask_secrets(fields, lazy.collect_connection_fields().values())
     shares = settings.auth.token_source is not None and settings.auth.shares_tokens
     tokens = lazy.HostTokenStore(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
-    return lazy.Api.from_settings(settings, clock=time.time, rng=random.random, make_nonce=make_nonce, tokens=tokens)
+    source, rotating = settings.auth.token_source, None
+    if source is not None and source.refresh_token is not None:
+        # Without the other fields: after a change of those, the refresh token of the connection would be spent again.
+        identity = [settings.base_url, fields.get("oauth2_url"), fields["login"], source.refresh_token]
+        rotating = lazy.VariableTokenStore(json.dumps(identity).encode(), loop)
+    return lazy.Api.from_settings(
+        settings,
+        clock=time.time,
+        rng=random.random,
+        make_nonce=make_nonce,
+        tokens=tokens,
+        rotating_tokens=rotating,
+    )
 
 
 def _join_mappings(defaults: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

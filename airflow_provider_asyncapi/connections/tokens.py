@@ -7,25 +7,20 @@ derived from the connection. So the file is useless without the credentials, and
 
 from __future__ import annotations
 
-import base64
 import errno
 import fcntl
-import hashlib
-import hmac
 import io
-import json
 import logging
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 
+from airflow_provider_asyncapi.connections.token_cipher import TokenCipher
 from airflow_provider_asyncapi.core.auth.tokens import Token
 
 if TYPE_CHECKING:
@@ -35,8 +30,6 @@ log = logging.getLogger(__name__)
 
 #: Changes with the format of the file, so that no version finds a file of another format.
 _PURPOSE = b"airflow-provider-asyncapi token 1"
-#: About 0.05 s of CPU, once in a process, and for each guess at a weak password with a stolen file.
-_ITERATIONS = 100_000
 
 
 class HostTokenStore:
@@ -50,14 +43,14 @@ class HostTokenStore:
     """
 
     def __init__(self, credentials: bytes) -> None:
-        self._credentials = credentials
+        self._cipher = TokenCipher(credentials, _PURPOSE)
         self._has_logged = False
 
     def lock(self) -> TokenLock | None:
         """Return the right to request a token; None if another process has it."""
         try:
             with _open_private_folder() as folder:
-                file = _open_file(folder, f"{self._name}.lock", "ab")
+                file = _open_file(folder, f"{self._cipher.name}.lock", "ab")
         except OSError as problem:
             self._log_once(problem)
             # Without a shared folder, each process may request a token.
@@ -74,8 +67,8 @@ class HostTokenStore:
     def read(self) -> Token | None:
         """Return the token that was stored last."""
         try:
-            with _open_private_folder() as folder, _open_file(folder, self._name, "rb") as file:
-                return Token(**json.loads(self._fernet.decrypt(file.read())))
+            with _open_private_folder() as folder, _open_file(folder, self._cipher.name, "rb") as file:
+                return self._cipher.decrypt(file.read())
         except FileNotFoundError:
             return None
         except (OSError, InvalidToken) as problem:
@@ -84,28 +77,15 @@ class HostTokenStore:
 
     def write(self, token: Token) -> None:
         """Store a token in place of the previous one."""
-        content = self._fernet.encrypt(json.dumps(asdict(token)).encode())
-        beside = f"{self._name}.{os.getpid()}"
+        content = self._cipher.encrypt(token)
+        beside = f"{self._cipher.name}.{os.getpid()}"
         try:
             with _open_private_folder() as folder:
                 with _open_file(folder, beside, "wb") as file:
                     file.write(content)
-                os.replace(beside, self._name, src_dir_fd=folder, dst_dir_fd=folder)
+                os.replace(beside, self._cipher.name, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as problem:
             self._log_once(problem)
-
-    @cached_property
-    def _key(self) -> bytes:
-        # The key is as long as the hash; a longer key would take twice as long.
-        return hashlib.pbkdf2_hmac("sha256", self._credentials, _PURPOSE, _ITERATIONS)
-
-    @cached_property
-    def _fernet(self) -> Fernet:
-        return Fernet(base64.urlsafe_b64encode(self._key))
-
-    @cached_property
-    def _name(self) -> str:
-        return hmac.digest(self._key, b"name", "sha256")[:16].hex()
 
     def _log_once(self, problem: Exception) -> None:
         if not self._has_logged:

@@ -235,7 +235,7 @@ async def _look_up_and_read(conn_id: str) -> Api:
     while True:
         try:
             connection = await _look_up(conn_id)
-            return await asyncio.to_thread(_read, connection)
+            return await asyncio.to_thread(_read, connection, asyncio.get_running_loop())
         except AsyncApiError as error:
             raise name_connection(error, conn_id) from error
         except AirflowUnavailableError as error:
@@ -258,10 +258,10 @@ async def _look_up(conn_id: str) -> Connection:
     raise ConfigurationError("doesn't exist, or was deleted")
 
 
-def _read(connection: Connection) -> Api:
+def _read(connection: Connection, loop: asyncio.AbstractEventLoop) -> Api:
     # mask_secret() calls the supervisor synchronously. On a thread of Airflow 3.1's triggerer this breaks the channel
     # that all triggers share. The worker that deferred the task has masked the secrets already.
-    return read_connection(connection, mask=is_task_process())
+    return read_connection(connection, mask=is_task_process(), loop=loop)
 
 
 def _make_tls_context(api: Api) -> ssl.SSLContext:

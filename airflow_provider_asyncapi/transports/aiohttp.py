@@ -68,6 +68,7 @@ class AiohttpDriver:
         self._batch_poller = BatchPoller(api, self.run)
         self._token_lock = asyncio.Lock()
         self._threads = StepThreads()
+        self._renewals: set[asyncio.Task[Token]] = set()
 
     def retire(self, why: Exception) -> None:
         """
@@ -78,7 +79,9 @@ class AiohttpDriver:
         self._retired = why
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, after the requests for tokens that may not be interrupted."""
+        if self._renewals:
+            await asyncio.wait(self._renewals)
         self._batch_poller.close()
         self._threads.close()
         await self._client.close()
@@ -164,6 +167,16 @@ class AiohttpDriver:
             await asyncio.gather(*flows.tasks, return_exceptions=True)
 
     async def _get_token(self, effect: GetToken, observe: Observer) -> Token:
+        source = self._api.settings.auth.token_source
+        if source is None or source.refresh_token is None:
+            return await self._get_token_in_turn(effect, observe)
+        # If a wait that is cancelled interrupted it, the new refresh token would be lost.
+        renewal = asyncio.create_task(self._get_token_in_turn(effect, observe))
+        self._renewals.add(renewal)
+        renewal.add_done_callback(self._renewals.discard)
+        return await asyncio.shield(renewal)
+
+    async def _get_token_in_turn(self, effect: GetToken, observe: Observer) -> Token:
         asked_at = self._api.clock()
         try:
             async with asyncio.timeout(self._api.seconds_until(effect.until)):

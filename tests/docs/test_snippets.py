@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseHook, Connection
 
+from airflow_provider_asyncapi.connections import rotating_tokens
 from airflow_provider_asyncapi.connections.reading import read_connection
 from airflow_provider_asyncapi.core.effects import Log
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -62,6 +63,11 @@ def apart(monkeypatch, tmp_path):
     # Airflow 3.1 asks a supervisor for it, and there is none.
     monkeypatch.setattr(BaseHook, "aget_connection", from_the_environment)
     monkeypatch.setattr(xcom_arg, "LazyXComSequence", Returned)
+    variables: dict[str, str] = {}
+    monkeypatch.setattr(rotating_tokens, "load_variable", lambda key, _loop: variables.get(key))
+    monkeypatch.setattr(
+        rotating_tokens, "store_variable", lambda key, value, _description, _loop: variables.update({key: value})
+    )
 
 
 def connection_for(snippet: Snippet, url: str) -> dict[str, Any]:

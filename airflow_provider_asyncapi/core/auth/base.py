@@ -161,15 +161,16 @@ class ConstantAuth(Auth):
         return dataclasses.replace(signed, url=f"{signed.url}{separator}{query}")
 
 
-#: The fields of all kinds that request a token.
+REFRESH_WHEN = ConnectionField(
+    "refresh_when",
+    "Login, OAuth 2: refresh when",
+    "A condition for responses which mean that the token isn't valid any more, whatever their status code,"
+    ' e.g. {"selector": "code", "in": 602}.',
+    "json",
+)
+#: The fields of all kinds that request a token with constant credentials.
 TOKEN_FIELDS = (
-    ConnectionField(
-        "refresh_when",
-        "Login, OAuth 2: refresh when",
-        "A condition for responses which mean that the token isn't valid any more, whatever their status code,"
-        ' e.g. {"selector": "code", "in": 602}.',
-        "json",
-    ),
+    REFRESH_WHEN,
     ConnectionField(
         "login_cache",
         "Login, OAuth 2: sharing of tokens",

@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.core.auth.login_request import LoginRequestAuth
 from airflow_provider_asyncapi.core.auth.none import NoAuth
 from airflow_provider_asyncapi.core.auth.oauth2 import OAuth2Auth
 from airflow_provider_asyncapi.core.auth.oauth2_password import OAuth2PasswordAuth
+from airflow_provider_asyncapi.core.auth.oauth2_refresh import OAuth2RefreshAuth
 from airflow_provider_asyncapi.core.connection.fields import EMPTY_VALUES, ConnectionField
 from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS, GENERAL_FIELDS
 from airflow_provider_asyncapi.core.errors import ConfigurationError
@@ -69,6 +70,7 @@ AUTH_KINDS = AuthRegistry(
         JwtBearerAuth,
         OAuth2Auth,
         OAuth2PasswordAuth,
+        OAuth2RefreshAuth,
         LoginRequestAuth,
     ),
 )

@@ -8,6 +8,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeGuard
 
+from airflow_provider_asyncapi.core.auth.rotation import (
+    RENEWAL_TIMEOUT,
+    WHY_NO_STORE,
+    RenewalLock,
+    find_newest,
+    make_first_token,
+    number_renewal,
+    store_token,
+)
 from airflow_provider_asyncapi.core.auth.tokens import Token, TokenLock, TokenSource
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
@@ -15,6 +24,7 @@ from airflow_provider_asyncapi.core.effects import Flow, GetToken, Log, RunBlock
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     AuthenticationError,
+    ConfigurationError,
     ContentError,
     MissingValueError,
     RequestRejectedError,
@@ -41,6 +51,8 @@ _FAILURE_LIFETIME = 5.0
 #: Seconds between two attempts to lock the token store, and after which the other process is considered hung.
 _LOCK_INTERVAL, _LOCK_TIMEOUT = 0.1, 120.0
 
+#: The error of a token endpoint about a grant, such as a refresh token (RFC 6749, section 5.2).
+_INVALID_GRANT = "invalid_grant"
 #: Smallest difference of clocks that is mentioned, in seconds; servers accept about a minute.
 _CLOCK_DIFFERENCE = 30.0
 #: The variable with the JSON Web Token that is signed for a token request.
@@ -90,10 +102,13 @@ def get_shared_token(api: Api, token_state: TokenState, effect: GetToken, asked_
     now, rejected = api.clock(), effect.rejected
     if not _is_usable(token_state.token, rejected, now) and (failure := token_state.failure_to_repeat(asked_at, now)):
         raise failure
+    flow = get_token(api, token_state.token, rejected, effect.until)
+    source = api.settings.auth.token_source
+    if source is None or source.refresh_token is None:
+        # If the response with a new refresh token were given up, that would be lost.
+        flow = limit_time(flow, effect.until)
     try:
-        token_state.token = yield from limit_time(
-            get_token(api, token_state.token, rejected, effect.until), effect.until
-        )
+        token_state.token = yield from flow
     except AsyncApiError as error:
         # If only the time limit of this flow was reached, the next flow may still get a token.
         if effect.until is None or api.clock() < effect.until:
@@ -118,6 +133,8 @@ def get_token(api: Api, known: Token | None, rejected: Token | None, until: floa
     assert source is not None, "a flow needs a token only if the connection has a source"  # noqa: S101 - for mypy
     if _is_usable(known, rejected, api.clock()):
         return known
+    if source.refresh_token is not None:
+        return (yield from _get_rotating_token(api, source, source.refresh_token, known, rejected, until))
     waited = 0.0
     while tokens is not None and waited < _LOCK_TIMEOUT:
         # Before the store is read, so that no other process can request a token between the two.
@@ -125,8 +142,7 @@ def get_token(api: Api, known: Token | None, rejected: Token | None, until: floa
         try:
             stored: Token | None = yield RunBlocking(tokens.read)
             if _is_usable(stored, rejected, api.clock()):
-                api.redact.add_token(stored.value, *walk_strings(stored.variables))
-                return replace(stored, was_found=True)
+                return _use_stored_token(api, stored)
             if lock is not None:
                 token = yield from request_token(api, source, stored or known)
                 yield RunBlocking(partial(tokens.write, token))
@@ -140,6 +156,61 @@ def get_token(api: Api, known: Token | None, rejected: Token | None, until: floa
         yield Sleep(_LOCK_INTERVAL)
         waited += _LOCK_INTERVAL
     return (yield from request_token(api, source, known))
+
+
+def _get_rotating_token(
+    api: Api, source: TokenSource, initial: str, known: Token | None, rejected: Token | None, until: float | None
+) -> Flow[Token]:
+    """
+    Return a token that another process has stored, or renew it; only one process of all hosts does that at a time.
+
+    :param initial: the refresh token of the connection.
+    :raises ConfigurationError: if there is no store.
+    """
+    store = api.rotating_tokens
+    if store is None:
+        raise ConfigurationError(WHY_NO_STORE)
+    lock, newest = RenewalLock(api, store), find_newest(make_first_token(initial), known)
+    while True:
+        stored: Token | None = yield RunBlocking(store.read)
+        if _is_usable(stored, rejected, api.clock()):
+            return _use_stored_token(api, stored)
+        if (yield from lock.acquire()):
+            try:
+                token = yield from _renew_token(api, source, newest, rejected, lock)
+            except AsyncApiError:
+                yield from lock.release()
+                raise
+            yield from lock.release()
+            if token is not None:
+                return token
+        if until is not None and api.clock() >= until:
+            raise build_slow_token_error()
+
+
+def _renew_token(
+    api: Api, source: TokenSource, newest: Token, rejected: Token | None, lock: RenewalLock
+) -> Flow[Token | None]:
+    """
+    Return a new token, which has been stored; None if the lock doesn't hold for long enough.
+
+    :param newest: the last token that this process knows.
+    """
+    stored: Token | None = yield RunBlocking(lock.store.read)
+    if _is_usable(stored, rejected, api.clock()):
+        return _use_stored_token(api, stored)
+    if not lock.is_safe:
+        return None
+    newest = find_newest(newest, stored)
+    request = _send_token_request(api, source, source.request, newest)
+    token = number_renewal((yield from limit_time(request, api.clock() + RENEWAL_TIMEOUT)), newest)
+    yield from store_token(api, lock.store, token)
+    return token
+
+
+def _use_stored_token(api: Api, stored: Token) -> Token:
+    api.redact.add_token(stored.value, *walk_strings(stored.variables))
+    return replace(stored, was_found=True)
 
 
 def _is_usable(token: Token | None, rejected: Token | None, now: float) -> TypeGuard[Token]:
@@ -217,6 +288,12 @@ def _build_rejection(api: Api, source: TokenSource, request: Request, response: 
     if response.status not in _INVALID_CREDENTIALS:
         advice = "check address and method of the token request (oauth2_url and oauth2_method, or login_request)"
         error = RequestRejectedError(f"{problem}; {advice}")
+    elif source.refresh_token is not None and _INVALID_GRANT in response.text:
+        advice = (
+            "the refresh token has expired, was revoked, or was used by something else; authorize the client again, and"
+            " set refresh_token of the connection to the new one"
+        )
+        error = AuthenticationError(f"{problem}; {advice}")
     elif source.assertion is not None:
         advice = f"check the connection's key and claims{_describe_clock(response, api.clock())}"
         error = AuthenticationError(f"{problem}; {advice}")

@@ -55,6 +55,26 @@ class TokenStore(Protocol):
         """Store a token in place of the previous one."""
 
 
+class RotatingTokenStore(Protocol):
+    """
+    The store in which the processes of all hosts find the newest token, and the mark of the process that renews it.
+
+    Each method raises :class:`~.errors.TransportError` if the store is unavailable.
+    """
+
+    def read(self) -> Token | None:
+        """Return the token that was stored last."""
+
+    def write(self, token: Token) -> None:
+        """Store a token in place of the previous one."""
+
+    def read_mark(self) -> str | None:
+        """Return the mark that was written last."""
+
+    def write_mark(self, mark: str) -> None:
+        """Write a mark in place of the previous one."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenSource:
     """
@@ -70,6 +90,8 @@ class TokenSource:
     :param assertion: signs a JSON Web Token for each request, which names it ``{assertion}``.
     :param headers: further headers of the requests, with credentials.
     :param variables: further variables of the requests, with credentials.
+    :param refresh_token: the first refresh token, if the request spends one that its response may replace; the newest
+        one is ``{refresh_token}``.
     """
 
     request: RequestTemplate = field(repr=False)
@@ -81,3 +103,4 @@ class TokenSource:
     assertion: JwtSigner | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)

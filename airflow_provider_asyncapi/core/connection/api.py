@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_asyncapi.core.auth.tokens import TokenStore
+from airflow_provider_asyncapi.core.auth.tokens import RotatingTokenStore, TokenStore
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import UnsafeValueError
 from airflow_provider_asyncapi.core.http.messages import Request
@@ -27,6 +27,7 @@ class Api:
     :param rng: returns random numbers in [0, 1), for the times of requests.
     :param make_nonce: returns a new text that nobody can guess, of 32 hexadecimal digits.
     :param tokens: the store in which processes share tokens; None if each process logs in on its own.
+    :param rotating_tokens: the store of the newest token, if the connection has a refresh token that is replaced.
     :param auth_memory: the state of the kind of authentication between requests.
     """
 
@@ -36,6 +37,7 @@ class Api:
     rng: Callable[[], float]
     make_nonce: Callable[[], str]
     tokens: TokenStore | None = None
+    rotating_tokens: RotatingTokenStore | None = None
     auth_memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -47,9 +49,10 @@ class Api:
         rng: Callable[[], float],
         make_nonce: Callable[[], str],
         tokens: TokenStore | None = None,
+        rotating_tokens: RotatingTokenStore | None = None,
     ) -> Api:
         """Return the API of a connection."""
-        return cls(settings, Redactor(settings.secrets()), clock, rng, make_nonce, tokens)
+        return cls(settings, Redactor(settings.secrets()), clock, rng, make_nonce, tokens, rotating_tokens)
 
     def seconds_until(self, until: float | None) -> float | None:
         """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.effects import Flow, GetToken
+from airflow_provider_asyncapi.core.effects import Flow, GetToken, Send
+from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.requests.response_errors import build_rejection_error
@@ -19,10 +20,17 @@ def probe(api: Api) -> Flow[str]:
     :raises AsyncApiError: if the connection doesn't work.
     """
     done = []
-    if api.settings.auth.token_source is not None:
+    source = api.settings.auth.token_source
+    request = api.render_request(RequestTemplate(api.settings.test_endpoint), api.scope)
+    if source is not None and source.refresh_token is not None:
+        answered: Response = yield Send(request.with_default_headers())
+        return (
+            f"{request} answered {answered.status} without credentials. The refresh token wasn't tested: a test would"
+            " spend it, and the tasks couldn't use it any more."
+        )
+    if source is not None:
         yield GetToken()
         done.append("The token request returned a token.")
-    request = api.render_request(RequestTemplate(api.settings.test_endpoint), api.scope)
     response = yield from send(api, request)
     refused = response.status in (401, 403)
     if refused or (api.settings.test_endpoint and not response.ok):

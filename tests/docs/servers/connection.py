@@ -34,6 +34,22 @@ def oauth2_password(state: State, call: Call) -> Reply:
     return serve_plain_job(state, call)
 
 
+@server("oauth2_refresh", 5, connection={}, counted={"renewal": 2})
+def oauth2_refresh(state: State, call: Call) -> Reply:
+    if str(call) == "POST /oauth/token":
+        need(basic(call) == "my-client:my-client-secret", "no such client", 401)
+        number = state.nth("renewal")
+        need(call.form == {"grant_type": "refresh_token", "refresh_token": f"refresh-token-{number}"}, "invalid_grant")
+        state.seen["token"] = f"access-{number}"
+        new = {"access_token": f"access-{number}", "refresh_token": f"refresh-token-{number + 1}"}
+        return Reply(200, {**new, "token_type": "Bearer", "expires_in": 3600})
+    if call.method == "GET" and state.nth("request") == 2:
+        # The vendor ends access tokens early now and then.
+        return Reply(401, {"error": "invalid_token"})
+    need(call.headers.get("authorization") == f"Bearer {state.seen['token']}", "invalid_token", 401)
+    return serve_plain_job(state, call)
+
+
 @server("login", 5, connection={}, counted={"refresh": 1})
 def login(state: State, call: Call) -> Reply:
     tokens = state.seen.setdefault("tokens", [])

@@ -17,6 +17,7 @@ KINDS = (
     "key_in_query",
     "oauth2",
     "oauth2_password",
+    "oauth2_refresh",
     "login",
     "headers",
     "variables",

@@ -37,6 +37,9 @@ def test_a_flag_holds_from_the_version_that_it_names(flag: str, since: str) -> N
     ("message", "fields"),
     [
         ("GetConnection", {"conn_id"}),
+        ("GetVariable", {"key"}),
+        ("PutVariable", {"key", "value", "description"}),
+        ("VariableResult", {"key", "value"}),
         ("GetXCom", {"key", "dag_id", "run_id", "task_id", "map_index"}),
         ("SetXCom", {"key", "value", "dag_id", "run_id", "task_id", "map_index"}),
         ("GetTaskStates", {"dag_id", "task_ids", "run_ids", "map_index"}),

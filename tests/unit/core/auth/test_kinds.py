@@ -209,6 +209,8 @@ def test_a_login_may_expire_and_be_refreshed():
             r"auth 'oauth2_password' needs client_id \(the client id\)",
         ),
         ("oauth2_password", {**PASSWORD_GRANT, "oauth2_url": ""}, "auth 'oauth2_password' needs oauth2_url"),
+        ("oauth2_refresh", {"login": "x", "oauth2_url": "/t"}, r"auth 'oauth2_refresh' needs refresh_token"),
+        ("oauth2_refresh", {"refresh_token": SECRET}, r"auth 'oauth2_refresh' needs login \(the client id\)"),
         ("login", {"login_selector": "t"}, r"auth 'login' needs login_request \(the request as JSON\)"),
         ("login", {**LOGIN, "login_selector": ""}, r"auth 'login' needs login_selector \(the selector of the token\)"),
         ("login", {**LOGIN, "login_request": "{}"}, "login_request needs an endpoint"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from airflow_provider_asyncapi.core.connection.probe import probe
@@ -36,6 +38,16 @@ def test_a_login_comes_first() -> None:
     assert runner.run(probe(api)).startswith("The token request returned a token. GET ")
     assert runner.paths == ["POST /token", "GET /me"]
     assert runner.header("Authorization") == "Bearer t0ken-1"
+
+
+def test_a_refresh_token_that_can_be_used_once_is_not_used() -> None:
+    fields: dict[str, Any] = {"auth": "oauth2_refresh", "login": "id-1", "oauth2_url": "/token"}
+    api = make_api(**fields, refresh_token="r3fresh-1", test_endpoint="/me")
+    runner = FlowRunner(api, make_response(status=401))
+    message = runner.run(probe(runner.api))
+    assert "/me answered 401 without credentials. The refresh token wasn't tested" in message
+    assert runner.paths == ["GET /me"]
+    assert runner.header("Authorization") is None
 
 
 def test_no_answer_is_an_error() -> None:
