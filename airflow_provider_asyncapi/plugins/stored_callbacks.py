@@ -29,7 +29,7 @@ from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.plugins import bodies
 from airflow_provider_asyncapi.tasks.submission_state import callbacks_key
-from airflow_provider_asyncapi.triggers.asyncapi import SHORTEST_DEFERRAL
+from airflow_provider_asyncapi.triggers.deferral import SHORTEST_DEFERRAL
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event
 
 if TYPE_CHECKING:

@@ -7,14 +7,23 @@ import logging
 import ssl
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
 
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Send
 from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.transports import fast_path
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.transports import aiohttp_session
+    from airflow_provider_asyncapi.transports.fast_path import client as fast_path_client
+else:
+    # One of them is used, whichever suits the installed aiohttp.
+    aiohttp_session = LazyModule("airflow_provider_asyncapi.transports.aiohttp_session")
+    fast_path_client = LazyModule("airflow_provider_asyncapi.transports.fast_path.client")
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +58,10 @@ def open_client(settings: ConnectionSettings, tls: ssl.SSLContext, steady: Calla
     :param steady: a clock that is never put back, in seconds.
     """
     if fast_path.is_tested(aiohttp.__version__):
-        from airflow_provider_asyncapi.transports.fast_path.client import FastPathClient
-
-        return FastPathClient(settings, tls, steady)
-    from airflow_provider_asyncapi.transports.aiohttp_session import SessionClient
-
+        return fast_path_client.FastPathClient(settings, tls, steady)
     # In its own context, since the message doesn't belong to the trigger that happens to be the first.
     contextvars.Context().run(_log_slow_way, aiohttp.__version__)
-    return SessionClient(settings, tls, steady)
+    return aiohttp_session.SessionClient(settings, tls, steady)
 
 
 @cache

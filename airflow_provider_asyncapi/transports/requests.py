@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_asyncapi.core.auth.token_flow import TokenState, build_slow_token_error, get_shared_token
 from airflow_provider_asyncapi.core.auth.tokens import Token
@@ -27,12 +27,19 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.delays import Delay
 from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.cancellation import Cancellation
 from airflow_provider_asyncapi.transports.pacing import Pacing
 from airflow_provider_asyncapi.transports.requests_client import RequestsClient
 from airflow_provider_asyncapi.transports.tls import prepare_tls_context
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.wait import batch_flow
+else:
+    # Few tasks poll many jobs with one request.
+    batch_flow = LazyModule("airflow_provider_asyncapi.core.wait.batch_flow")
 
 T = TypeVar("T")
 
@@ -111,9 +118,7 @@ class RequestsDriver:
             case Sleep(seconds):
                 return self._wait(seconds, cancellation)
             case PollBatch():
-                from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
-
-                return self.run(poll_alone(self._api, effect), observe=observe, cancellation=cancellation)
+                return self.run(batch_flow.poll_alone(self._api, effect), observe=observe, cancellation=cancellation)
             case GetToken():
                 return self._get_token(effect, observe, cancellation)
             case RunBlocking(work):

@@ -25,6 +25,7 @@ from airflow_provider_asyncapi.core.profiles.merging import merge_parameters
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.hooks.calls import check_parameter_names
 from airflow_provider_asyncapi.hooks.parameters import EventParameters
+from airflow_provider_asyncapi.triggers import lazy
 from airflow_provider_asyncapi.triggers.storable_parameters import check_storable
 
 log = logging.getLogger(__name__)
@@ -151,13 +152,11 @@ class AsyncApiEventTrigger(BaseEventTrigger):
 
         An error is logged, and the next poll comes later. If the trigger failed, Airflow would start it every second.
         """
-        from airflow_provider_asyncapi.hooks.clients import CurrentClient
-
         watch: _Watch | None = None
         errors = 0
         while True:
             try:
-                async with CurrentClient(self.asyncapi_conn_id, lambda: None) as (api, driver):
+                async with lazy.CurrentClient(self.asyncapi_conn_id, lambda: None) as (api, driver):
                     watch = await self._update_watch(watch, api)
                     while True:
                         found, after = await driver.run(

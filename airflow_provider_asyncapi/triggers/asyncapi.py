@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_asyncapi.airflow_private.supervisor import AirflowUnavailableError, read_xcom
@@ -40,6 +39,7 @@ from airflow_provider_asyncapi.monitoring import late_polls, metrics
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY, ProgressReporter, task_ids
 from airflow_provider_asyncapi.triggers.callbacks_seen import has_called_back
 from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel
+from airflow_provider_asyncapi.triggers.deferral import SHORTEST_DEFERRAL
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event, to_storable_error
 from airflow_provider_asyncapi.triggers.fetching import fetch_value
 from airflow_provider_asyncapi.triggers.shared_plans import SharedPlan
@@ -50,11 +50,7 @@ from airflow_provider_asyncapi.triggers.xcom_publisher import XComPublisher, pus
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.api import Api
 
-#: Minimum seconds from the start of a trigger to its event. Until the process that deferred the task has ended, and the
-#: executor has noticed (its supervisor checks every ``min_heartbeat_interval``), Airflow may take the end of that
-#: process for the end of the task that has just been resumed, and fail it.
-SHORTEST_DEFERRAL = conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1
-#: Seconds after that in which a callback may still be on its way into the database.
+#: Seconds after the shortest deferral in which a callback may still be on its way into the database.
 _CALLBACK_MARGIN = 1.0
 #: Seconds in which Airflow has to return the connection when a job is to be cancelled.
 _CANCEL_PATIENCE = 60.0

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_asyncapi.core.effects import Notification
 from airflow_provider_asyncapi.core.http.messages import MAX_BODY
+from airflow_provider_asyncapi.triggers import lazy
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -33,20 +34,16 @@ async def fetch_value(
     :param log: writes the log lines.
     :raises Exception: if the value can't be fetched, whatever the reason.
     """
-    # Imported here, since most triggers fetch nothing.
-    from airflow_provider_asyncapi.hooks.running import run_on_thread
 
     def fetch_on_thread(runner: FlowRunner) -> JsonValue:
-        from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
-        from airflow_provider_asyncapi.results.fetching import FetchTask, fetch
-        from airflow_provider_asyncapi.results.limits import ResultLimits
-
+        # The imports of the fetch would block the event loop for too long.
         given = dict(params)
         limits = {name: given.pop(name) for name in ("max_xcom_bytes",) if name in given}
-        return fetch(
-            runner, FetchTask(FetchPlan.parse(given), handle, limits=ResultLimits(**limits), max_body=MAX_BODY)
+        return lazy.fetch(
+            runner,
+            lazy.FetchTask(lazy.FetchPlan.parse(given), handle, limits=lazy.ResultLimits(**limits), max_body=MAX_BODY),
         )
 
     turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_CONCURRENCY))
     async with turn, asyncio.timeout(_TIMEOUT):
-        return await run_on_thread(conn_id, fetch_on_thread, log)
+        return await lazy.run_on_thread(conn_id, fetch_on_thread, log)

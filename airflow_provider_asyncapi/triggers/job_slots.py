@@ -14,6 +14,7 @@ from airflow_provider_asyncapi.core.effects import Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.jobs.slots import wait_for_slot
 from airflow_provider_asyncapi.hooks.airflow_client import describe_api_server, share_driver
+from airflow_provider_asyncapi.triggers.deferral import SHORTEST_DEFERRAL
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Notification
@@ -44,8 +45,6 @@ class JobSlotTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event: ``{"status": "success" | "error", "message": …}``."""
-        from airflow_provider_asyncapi.triggers.asyncapi import SHORTEST_DEFERRAL
-
         began = time.monotonic()
         airflow = describe_api_server(self.api_server)
         try:

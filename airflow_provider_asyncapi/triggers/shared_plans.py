@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
+from airflow_provider_asyncapi.core.lazy import load_object
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 
 
@@ -40,5 +41,6 @@ _shared_plans: WeakValueDictionary[str, SharedPlan] = WeakValueDictionary()
 def _parse_plan(spec: dict[str, Any], text: str) -> WaitPlan:
     """Return the plan of the parameters, and import RE2 if they seem to hold a regular expression."""
     if "regex:" in text or "matches" in text:
-        import re2  # noqa: F401 - imported for the flow that runs later, on the event loop
+        # For the flow that runs later, on the event loop.
+        load_object("re2:compile")
     return WaitPlan.parse(spec)

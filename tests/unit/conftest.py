@@ -39,10 +39,11 @@ def connect(
 ) -> Callable[..., None]:
     """Store an Airflow connection to the server; called again, another one."""
     from airflow_provider_asyncapi.triggers import asyncapi as triggers
-    from airflow_provider_asyncapi.triggers import xcom_publisher
+    from airflow_provider_asyncapi.triggers import job_slots, xcom_publisher
 
     # There is no scheduler here that could mix up who has ended.
-    monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.0)
+    for module in (job_slots, triggers):
+        monkeypatch.setattr(module, "SHORTEST_DEFERRAL", 0.0)
     monkeypatch.setattr(triggers, "_CALLBACK_MARGIN", 0.05)
     # No API takes its time to stop a job here.
     monkeypatch.setattr("airflow_provider_asyncapi.core.jobs.cancel._PAUSES", (0.0,))

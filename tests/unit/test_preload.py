@@ -21,7 +21,7 @@ ENTRANCES = {f"airflow_provider_asyncapi.{name}.asyncapi" for name in ("operator
 #: Import the names that they list for type checkers at their first use.
 LAZY = {
     f"airflow_provider_asyncapi.{name}"
-    for name in ("connections.lazy", "core.auth.lazy", "core.plans", "hooks.lazy", "tasks.lazy")
+    for name in ("connections.lazy", "core.auth.lazy", "core.plans", "hooks.lazy", "tasks.lazy", "triggers.lazy")
 }
 #: What only some tasks need: a test of a connection, Parquet files; and what only a triggerer does.
 SPARED = {

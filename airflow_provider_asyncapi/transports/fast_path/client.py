@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.core.connection.settings import ConnectionSetting
 from airflow_provider_asyncapi.core.effects import Send
 from airflow_provider_asyncapi.core.http.file_bodies import FileBody
 from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.transports.aiohttp_body import read_body
 from airflow_provider_asyncapi.transports.aiohttp_connector import (
     Connector,
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
-    from airflow_provider_asyncapi.transports.aiohttp_session import SessionClient
+    from airflow_provider_asyncapi.transports import aiohttp_session
+else:
+    # Few requests send files.
+    aiohttp_session = LazyModule("airflow_provider_asyncapi.transports.aiohttp_session")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class FastPathClient:
 
     def __init__(self, settings: ConnectionSettings, tls: ssl.SSLContext, steady: Callable[[], float]) -> None:
         self._settings, self._tls, self._steady = settings, tls, steady
-        self._session: SessionClient | None = None
+        self._session: aiohttp_session.SessionClient | None = None
         self._proxy = Proxy.of(settings)
         self._connector = Connector(settings, tls)
         self._pool = Pool(
@@ -124,12 +128,10 @@ class FastPathClient:
         if self._session is not None:
             await self._session.close()
 
-    def _use_session(self) -> SessionClient:
+    def _use_session(self) -> aiohttp_session.SessionClient:
         """Return the client for bodies that contain files, which need the flow control of aiohttp's session."""
         if self._session is None:
-            from airflow_provider_asyncapi.transports.aiohttp_session import SessionClient
-
-            self._session = SessionClient(self._settings, self._tls, self._steady)
+            self._session = aiohttp_session.SessionClient(self._settings, self._tls, self._steady)
         return self._session
 
     async def _exchange(
