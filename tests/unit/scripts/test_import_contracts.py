@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,10 @@ def test_a_layer_that_imports_a_higher_one_lazily_breaks_the_contract() -> None:
     for module in (PACKAGE, f"{PACKAGE}.triggers", f"{PACKAGE}.tasks", f"{PACKAGE}.tasks.lazy"):
         graph.add_module(module)
     assert not contract.check(graph, verbose=False).kept
+
+
+def test_no_modules_of_the_core_import_each_other_in_a_circle_not_even_for_types_or_later() -> None:
+    graph = grimp.build_graph(PACKAGE, cache_dir=None, exclude_type_checking_imports=False)
+    CONTRACTS.add_lazy_imports(graph)
+    core = sorted(graph.find_descendants(f"{PACKAGE}.core"))
+    TopologicalSorter({module: graph.find_modules_directly_imported_by(module) for module in core}).prepare()
