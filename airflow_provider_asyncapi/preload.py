@@ -46,6 +46,7 @@ import airflow_provider_asyncapi.tasks.fetching
 import airflow_provider_asyncapi.tasks.job_slots
 import airflow_provider_asyncapi.tasks.job_templates
 import airflow_provider_asyncapi.tasks.job_wait
+import airflow_provider_asyncapi.tasks.rerunning
 import airflow_provider_asyncapi.tasks.resubmit
 import airflow_provider_asyncapi.tasks.secrets
 import airflow_provider_asyncapi.tasks.stages

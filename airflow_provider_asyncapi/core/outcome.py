@@ -12,6 +12,8 @@ IDENTIFIERS = "identifiers"
 
 #: Parameters of a wait that are about the next job, after one has failed.
 RERUN_PARAMETERS = ("resubmit", "resubmit_delay", "resubmit_on", "repair", "repair_on")
+#: Those of them that the triggerer doesn't use.
+NOT_FOR_TRIGGERER = ("resubmit", "resubmit_delay", "repair")
 
 
 class Outcome(enum.StrEnum):

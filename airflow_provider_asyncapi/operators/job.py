@@ -13,15 +13,16 @@ from airflow.providers.common.compat.sdk import BaseOperator, XComArg, conf
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 from airflow_provider_asyncapi.core.errors import ERROR_FIELDS, AsyncApiError, ConfigurationError
-from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY, RERUN_PARAMETERS, Rerun
+from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, Rerun
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.exceptions import AsyncApiAttemptFailed, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY
 from airflow_provider_asyncapi.tasks import lazy
-from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED, JobTask, to_seconds
+from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED, to_seconds
 from airflow_provider_asyncapi.tasks.jinja import has_template
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
+from airflow_provider_asyncapi.tasks.rerunning import RerunningTask
 from airflow_provider_asyncapi.tasks.stages import FETCH, STATUS, SUBMIT
 
 if TYPE_CHECKING:
@@ -29,12 +30,11 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-    from airflow_provider_asyncapi.core.submit.resubmit import ResubmitPlan
     from airflow_provider_asyncapi.tasks.job_wait import JobWait
     from airflow_provider_asyncapi.tasks.stages import Stage
 
 
-class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
+class AsyncApiJobOperator(RerunningTask, BaseOperator, SkipMixin):
     """
     Submit a job to an asynchronous HTTP API, wait for it, and fetch its result, in one task.
 
@@ -89,7 +89,6 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
     ui_color = "#e8e3f3"
     # Airflow doesn't detect the mixin. Without this, a task that was skipped for lack of data runs once it is cleared.
     inherits_from_skipmixin = True
-    may_resubmit = True
     _wait: JobWait | None = None
 
     def __init__(
@@ -167,20 +166,9 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
 
     def check_task(self) -> None:
         """Check the parameters about the next job, after one has failed."""
-        self._resubmit_plan(with_connection=False)
-        described = self._rerun_params(with_connection=False)
-        lazy.RerunRules.parse(described)
-        # If the task names no profile, that of the connection may set the other parameters.
         has_endpoint = isinstance(self.status, Mapping) and self.status.get("endpoint") is not None
-        is_complete = self.profile is not None or has_endpoint
-        repair = lazy.Repair.parse(described, complete=is_complete)
-        if repair and is_complete and not described.get("resubmit") and not self.resubmit_on_retry:
-            raise ConfigurationError("repair: has no effect, since resubmit is 0 and resubmit_on_retry is False")
-
-    def _rerun_params(self, *, with_connection: bool = True) -> dict[str, Any]:
-        """Return the parameters about the next job, from the task or the profile's table ``status``."""
-        own = to_seconds(vars(self), RERUN_PARAMETERS)
-        return self.merge_profile(STATUS, own, with_connection=with_connection)
+        # If the task names no profile, that of the connection may set the other parameters.
+        self.check_rerun_params(is_complete=self.profile is not None or has_endpoint)
 
     def _given(self, stage: Stage) -> Any:
         return {SUBMIT: self.submit, STATUS: self.status, FETCH: self.fetch}[stage]
@@ -208,7 +196,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         """Check that there is a trigger to end from, that no secret would be stored with it, and other options."""
         options = self._options(stage)
         if stage is SUBMIT:
-            self._check_submit(described)
+            self.check_next_job(described)
         elif stage is STATUS:
             if self.deferrable:
                 refuse_secrets(described)
@@ -222,35 +210,6 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
             if self.fetch_in_trigger:
                 refuse_secrets(described)
             lazy.check_destination(described, options.get("destination"), options.get("unpack"))
-
-    def _check_submit(self, described: Mapping[str, Any]) -> None:
-        """Check that the submit makes one job, and that the API can tell it from the jobs after its failure."""
-        if described.get("identifiers") is not None:
-            raise ConfigurationError(
-                "identifiers: this task waits for one job; take AsyncApiTriggerOperator, and map the wait over its"
-                " handles"
-            )
-        plan, params = self._resubmit_plan(with_connection=False), self._rerun_params(with_connection=False)
-        has_next_job = plan is not None and plan.limit > 0
-        if described.get("callback") and (has_next_job or params.get("repair") is not None):
-            raise ConfigurationError(
-                f"{'resubmit' if has_next_job else 'repair'}: isn't supported with callback, since a late callback of a"
-                " failed job could end the wait for the next one; set retries instead"
-            )
-        lookup = described.get("lookup") if has_next_job else None
-        if lookup is not None and f"{{{IDEMPOTENCY_KEY}" not in str(lookup):
-            raise ConfigurationError(
-                "resubmit: the request in lookup may find the failed job, since it doesn't contain {idempotency_key},"
-                " which differs for each job"
-            )
-
-    def _resubmit_plan(self, *, with_connection: bool = True) -> ResubmitPlan | None:
-        """Return the plan of further jobs; None if there is none."""
-        described = self._rerun_params(with_connection=with_connection)
-        limit, delay = described.get("resubmit"), described.get("resubmit_delay")
-        if limit is None and delay is None:
-            return None
-        return lazy.ResubmitPlan.parse(limit, delay)
 
     def execute(self, context: Context) -> Any:
         """Submit the job, and wait for it; fetch its result if it ends with the first poll, or without deferral."""
@@ -277,14 +236,6 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
             with waiting.apply_soft_fail():
                 handle = waiting.resume(event, wait, partial(self._read_job, context))
             return self._end(context, waiting, handle)
-
-    def execute_next_job(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
-        """
-        Submit the next job, after the delay.
-
-        :param event: the event of the trigger, which has only waited.
-        """
-        return self.execute(context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the deferral, or fail because the trigger has failed."""
@@ -324,7 +275,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
 
     def _submit_next_job(self, context: Context, error: AsyncApiJobFailed) -> JobHandle | None:
         """Submit another job after one has failed; return None if there is no further job."""
-        plan = self._resubmit_plan()
+        plan = self.resubmit_plan()
         return lazy.resubmit_job(self, context, plan, error, self._effective_timeout()) if plan else None
 
     def _unsupported_options(self) -> dict[str, str]:

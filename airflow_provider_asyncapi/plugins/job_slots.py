@@ -232,7 +232,7 @@ def _release_if_job_ended(session: Session, candidate: _Candidate) -> bool:
     waits = [
         state
         for handle, state in session.execute(statement)
-        if isinstance(handle, Mapping) and handle.get("task") == task
+        if isinstance(handle, Mapping) and task in (handle.get("task"), handle.get("slot_of"))
     ]
     if not waits or not all(state in State.finished for state in waits):
         return False

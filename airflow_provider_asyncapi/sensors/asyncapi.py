@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -16,17 +17,21 @@ from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import SelectorParam
+from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS
 from airflow_provider_asyncapi.core.parameters import LONGEST_TIMEOUT
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import lazy
-from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED, JobTask
+from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED, to_seconds
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
-from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
+from airflow_provider_asyncapi.tasks.rerunning import RerunningTask
+from airflow_provider_asyncapi.tasks.stages import STATUS, SUBMIT, Stage
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+    from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
     from airflow_provider_asyncapi.tasks.job_wait import JobWait
 
 
@@ -44,7 +49,7 @@ _AIRFLOWS_POKE_INTERVAL: Final = _DefaultSeconds(60)
 _AIRFLOWS_TIMEOUT: Final = _DefaultSeconds(conf.getfloat("sensors", "default_timeout"))
 
 
-class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
+class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
     """
     Wait for a remote job, in the triggerer if the sensor is deferrable.
 
@@ -125,6 +130,20 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         status as a poll does (without ``completion_key`` and ``rules``, that the job has succeeded), or ``"hint"`` if a
         callback only triggers a poll. If there is an ``endpoint``, polling continues as a fallback, every five minutes
         by default.
+    :param submit: the arguments of the :class:`~.operators.asyncapi.AsyncApiTriggerOperator` that has submitted the
+        job, with which this task submits another one after the job has failed; :func:`~.job.async_api_job` sets it.
+        (templated)
+    :param resubmit: the number of further jobs, each after the failure of the one before; 0 by default. The ``timeout``
+        is that of all jobs together.
+    :param resubmit_delay: seconds between the failure of a job and the next submit, or a list of them, of which the
+        last one is repeated; 0 by default.
+    :param resubmit_on: a list of rules without outcomes: another job is submitted only if one of them matches the
+        response that reports the failure, or that of ``failure_details``.
+    :param repair: the request that resumes the failed job, sent instead of the submit of another job: a mapping with
+        the keys of a request, which names the job (``{identifier}``), ``rules``, ``capture`` and ``identifier`` (the
+        selector of the identifier under which the job runs again). (templated)
+    :param repair_on: a list of rules without outcomes: the job is repaired only if one of them matches; after other
+        failures, another job is submitted.
     :param deferrable: wait in the triggerer; by default ``[operators] default_deferrable``.
     :param start_from_trigger: begin in the triggerer, without a worker, if Airflow supports it (3.3); if not, the
         task's log contains the reason.
@@ -149,6 +168,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         "status_details",
         "failure_details",
         "logs",
+        "submit",
+        "repair",
         "job_url",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -161,6 +182,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         "status_details": "json",
         "failure_details": "json",
         "logs": "json",
+        "submit": "json",
+        "repair": "json",
     }
     refused: ClassVar[Mapping[str, str]] = {
         "exponential_backoff": "backoff is the factor by which the interval grows",
@@ -176,7 +199,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     #: The options among start_from_trigger and end_from_trigger that are set but not supported, and the reason.
     _unsupported_options: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - an assignment for each argument
         self,
         *,
         job: Any,
@@ -220,6 +243,12 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         logs: SelectorParam | dict[str, Any] | None = None,
         on_warning_callback: Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None = None,
         callback: bool | str | None = None,
+        submit: dict[str, Any] | None = None,
+        resubmit: int | None = None,
+        resubmit_delay: float | Sequence[float] | None = None,
+        resubmit_on: list[dict[str, Any]] | None = None,
+        repair: dict[str, Any] | None = None,
+        repair_on: list[dict[str, Any]] | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
         end_from_trigger: bool = False,
@@ -269,6 +298,12 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         self.logs = logs
         self.on_warning_callback = on_warning_callback
         self.callback = callback
+        self.submit = submit
+        self.resubmit = resubmit
+        self.resubmit_delay = resubmit_delay
+        self.resubmit_on = resubmit_on
+        self.repair = repair
+        self.repair_on = repair_on
         self.deferrable = deferrable
         self.start_from_trigger = start_from_trigger
         self.end_from_trigger = end_from_trigger
@@ -296,8 +331,29 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         if self.start_from_trigger or self.end_from_trigger:
             self._prepare_trigger_start()
 
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """The stages on which the task works: also the submit, if it can submit another job."""
+        return (STATUS,) if self.submit is None else (SUBMIT, STATUS)
+
+    def is_templated(self, stage: Stage, name: str) -> bool:
+        """Return whether a parameter of a stage is rendered before it is read."""
+        return name in stage.templated if stage is SUBMIT else super().is_templated(stage, name)
+
+    def check_task(self) -> None:
+        """Check the parameters about the next job, after one has failed."""
+        if self.submit is not None:
+            self.check_rerun_params(is_complete=self.profile is not None or self.endpoint is not None)
+        elif given := to_seconds(vars(self), RERUN_PARAMETERS):
+            raise ConfigurationError(
+                f"{next(iter(given))}: needs submit, the arguments of the task that has submitted the job;"
+                " async_api_job sets it"
+            )
+
     def explicit_params(self, stage: Stage) -> dict[str, Any]:
         """Return the parameters that the DAG sets, which Airflow's default interval isn't one of."""
+        if stage is SUBMIT:
+            return to_seconds(SUBMIT.parse_arguments(self.submit), SUBMIT.plan_type.parameters)
         explicit = super().explicit_params(stage)
         if isinstance(self.poke_interval, _DefaultSeconds):
             del explicit["poke_interval"]
@@ -317,6 +373,11 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """Check that there is a trigger to start or end from, and that no secret would be stored with it."""
+        if stage is SUBMIT:
+            self.check_next_job(described)
+            return
+        if described.get("callback") and self.submit is not None:
+            self.check_next_job(described)
         if self.deferrable:
             refuse_secrets(described)
         if described.get("timeout") is not None:
@@ -356,7 +417,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             self.log.info(WORKER_NEEDED, name, why)
         self._wait = wait = self._open_wait(context)
         with closing(self.hook):
-            handle = wait.begin(parse_job(self.job))
+            with wait.apply_soft_fail():
+                job = self._find_job(context)
+            handle = wait.begin(job)
         wait.skip_dependents(handle)
         return handle.result_identifier
 
@@ -373,10 +436,28 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         self._wait = wait = self._open_wait(context, is_poke=True)
         with closing(self.hook):
             try:
-                handle = wait.begin(parse_job(self.job))
+                handle = wait.begin(self._find_job(context))
             except AirflowRescheduleException:
                 return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=handle.result_identifier)
+
+    def _find_job(self, context: Context) -> JobHandle:
+        """Return the job to wait for: that of ``job``, or the one that this task has submitted since that failed."""
+        job = parse_job(self.job)
+        return job if self.submit is None else lazy.find_next_job(self, context, job)
+
+    def _submit_next_job(self, context: Context, error: AsyncApiJobFailed) -> JobHandle | None:
+        """Submit another job after one has failed; return None if there is no further job."""
+        if self.submit is None or (plan := self.resubmit_plan()) is None:
+            return None
+        ti: Any = context["ti"]
+        if context.get("task_state_store") is None and (self.reschedule or ti.try_number > 1):
+            self.log.warning(
+                "No further job is submitted: Airflow before 3.3 keeps no record from try to try, or from poke to poke,"
+                " so this task might submit it twice"
+            )
+            return None
+        return lazy.resubmit_job(self, context, plan, error, self.effective_timeout(), parse_job(self.job))
 
     def _open_wait(self, context: Context, *, is_poke: bool = False) -> JobWait:
         options = lazy.WaitOptions(
@@ -386,6 +467,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             soft_fail=self.soft_fail or self.never_fail,
             end_from_trigger=self._can_end_in_triggerer,
             on_warning=self.on_warning_callback,
+            resubmit=partial(self._submit_next_job, context),
         )
         return lazy.JobWait(self, context, options)
 
@@ -408,7 +490,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         """
         self._wait = waiting = self._open_wait(context)
         with closing(self.hook):
-            handle = waiting.resume(event, wait, lambda: parse_job(self.job))
+            handle = waiting.resume(event, wait, partial(self._find_job, context))
         waiting.skip_dependents(handle)
         return handle.result_identifier
 

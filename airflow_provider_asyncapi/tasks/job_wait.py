@@ -24,7 +24,7 @@ from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.json_values import as_list
-from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.outcome import NOT_FOR_TRIGGERER, Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, push_for_users
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
 _RULES_THAT_NEED_SUCCESS = frozenset(
     {"all_success", "one_success", "none_failed_min_one_success", "all_done_min_one_success", "none_skipped"}
 )
-
-#: Parameters that the triggerer doesn't use.
-_SENT_BY_WORKERS = ("repair", "resubmit", "resubmit_delay")
 
 
 class WaitingTask(Protocol):
@@ -273,7 +270,7 @@ class JobWait:
     def _storable_params(self) -> dict[str, Any]:
         """Return the parameters for the trigger, which Airflow stores in its metadata database."""
         params, api = self._task.effective_params(STATUS), self._task.hook.api
-        for name in _SENT_BY_WORKERS:
+        for name in NOT_FOR_TRIGGERER:
             params.pop(name, None)
         try:
             lazy.check_storable(params, api)

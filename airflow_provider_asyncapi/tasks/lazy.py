@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.tasks.job_slots import get_slot, return_slot
     from airflow_provider_asyncapi.tasks.job_templates import render_job
     from airflow_provider_asyncapi.tasks.job_wait import JobWait, WaitOptions
-    from airflow_provider_asyncapi.tasks.resubmit import resubmit_job, submit_in_next_try, wait_until_due
+    from airflow_provider_asyncapi.tasks.resubmit import find_next_job, resubmit_job, submit_in_next_try, wait_until_due
     from airflow_provider_asyncapi.tasks.submit_job import submit_job
     from airflow_provider_asyncapi.tasks.validation import (
         check_destination,
@@ -89,6 +89,7 @@ __all__ = [
     "clean_up_job",
     "delete_xcoms",
     "fetch_result",
+    "find_next_job",
     "find_start",
     "get_slot",
     "make_callback_url",
@@ -140,7 +141,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.tasks.fetching": "fetch_result make_lineage",
         "airflow_provider_asyncapi.tasks.job_slots": "get_slot return_slot",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
-        "airflow_provider_asyncapi.tasks.resubmit": "resubmit_job submit_in_next_try wait_until_due",
+        "airflow_provider_asyncapi.tasks.resubmit": "find_next_job resubmit_job submit_in_next_try wait_until_due",
         "airflow_provider_asyncapi.tasks.submit_job": "submit_job",
         "airflow_provider_asyncapi.tasks.validation": (
             "check_destination check_plan check_variables check_warning_callback"

@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import TaskDeferred, timezone
 
 from airflow_provider_asyncapi.core.errors import AsyncApiError
@@ -38,7 +39,12 @@ SHORTEST_DEFERRED_DELAY = 15.0
 
 
 def resubmit_job(
-    task: JobTask, context: Context, plan: ResubmitPlan, error: AsyncApiJobFailed, timeout: float
+    task: JobTask,
+    context: Context,
+    plan: ResubmitPlan,
+    error: AsyncApiJobFailed,
+    timeout: float,
+    first: JobHandle | None = None,
 ) -> JobHandle | None:
     """
     Submit another job after one has failed, or resume that one, and return the handle; None if there is no further job.
@@ -48,6 +54,7 @@ def resubmit_job(
 
     :param error: the failure of the job.
     :param timeout: seconds for all jobs together.
+    :param first: the first job, if another task has submitted it.
     :raises TaskDeferred: if there is a delay, and the task is deferrable.
     """
     if isinstance(error, AsyncApiUnknownStatus):
@@ -56,9 +63,11 @@ def resubmit_job(
     if error.rerun == Rerun.NEVER:
         task.hook.log.info("No further job is submitted, since resubmit_on doesn't match the failure: %s", error)
         return None
-    record = load_record(context) or Submission(make_idempotency_key(context), count_clears(context))
-    now = time.time()
-    submitted_at = None if record.handle is None else record.handle.submitted_at
+    now, generation, record = time.time(), count_clears(context), load_record(context)
+    if record is None or record.generation not in (None, generation):
+        record = Submission(make_idempotency_key(context), generation)
+    job = record.handle or first
+    submitted_at = None if job is None else job.submitted_at
     began = find_start(context, JobHandle(error.job), submitted_at or now)
     failed = len(record.attempts) + 1
     delay = plan.delay_after(failed, now, began + timeout)
@@ -67,7 +76,7 @@ def resubmit_job(
         return None
     how = Rerun.SUBMIT if record.repairs is None else Rerun.REPAIR
     attempt = Attempt(error.job, error.status, error.message or str(error), submitted_at, now, str(how))
-    repairs = _find_job_to_repair(task, context, error, record)
+    repairs = _find_job_to_repair(task, context, error, job)
     record = record.for_next_job(attempt, now + delay if delay else None, repairs)
     keep_start(context, began)
     store_record(context, record)
@@ -80,7 +89,20 @@ def resubmit_job(
         delay,
         error,
     )
-    return submit_job(task, context)
+    return submit_job(task, context, first)
+
+
+def find_next_job(task: JobTask, context: Context, first: JobHandle) -> JobHandle:
+    """
+    Return the job that a task has submitted, or has to submit now, since the first one failed; that one if it has none.
+
+    :param first: the first job, which another task has submitted.
+    :raises TaskDeferred: if the next job isn't due yet, and the task is deferrable.
+    """
+    record = load_record(context)
+    if record is None or not record.attempts or record.generation != count_clears(context):
+        return first
+    return submit_job(task, context, first)
 
 
 def submit_in_next_try(task: JobTask, context: Context, error: AsyncApiJobFailed) -> None:
@@ -90,7 +112,7 @@ def submit_in_next_try(task: JobTask, context: Context, error: AsyncApiJobFailed
     Before Airflow 3.3 nothing is stored, so the next try sends the same idempotency key.
     """
     if context.get("task_state_store") is not None and (record := load_record(context)):
-        store_record(context, record.for_next_job(repairs=_find_job_to_repair(task, context, error, record)))
+        store_record(context, record.for_next_job(repairs=_find_job_to_repair(task, context, error, record.handle)))
         forget_start(context)
 
 
@@ -101,6 +123,7 @@ def wait_until_due(task: Any, delay: float) -> None:
     :param task: a task that may submit another job after its job has failed.
     :param delay: the time to wait, in seconds.
     :raises TaskDeferred: if the time is long, and the task is deferrable.
+    :raises AirflowRescheduleException: if the time is long, and each poke is a process of its own.
     """
     # Airflow mustn't resume a task before its executor knows of the deferral.
     if delay > SHORTEST_DEFERRED_DELAY and task.deferrable:
@@ -108,13 +131,19 @@ def wait_until_due(task: Any, delay: float) -> None:
 
         trigger: Any = DateTimeTrigger(timezone.utcnow() + timedelta(seconds=delay))
         raise TaskDeferred(trigger=trigger, method_name=task.execute_next_job.__name__, timeout=task.execution_timeout)
+    if delay > SHORTEST_DEFERRED_DELAY and getattr(task, "reschedule", False):
+        raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=delay))
     time.sleep(delay)
 
 
 def _find_job_to_repair(
-    task: JobTask, context: Context, error: AsyncApiJobFailed, record: Submission
+    task: JobTask, context: Context, error: AsyncApiJobFailed, submitted: JobHandle | None
 ) -> JobHandle | None:
-    """Return the handle of the failed job, with what the wait has captured, if it is to be resumed; else None."""
+    """
+    Return the handle of the failed job, with what the wait has captured, if it is to be resumed; else None.
+
+    :param submitted: the handle of the job when it was submitted.
+    """
     plan: WaitPlan = task.build_plan(STATUS)
     if plan.repair is None or error.job is None or isinstance(error, AsyncApiUnknownStatus):
         return None
@@ -122,7 +151,7 @@ def _find_job_to_repair(
     if has_rules and error.rerun != Rerun.REPAIR:
         return None
     ti: Any = context["ti"]
-    for stored in (ti.xcom_pull(task_ids=ti.task_id, key=JOB_KEY, map_indexes=ti.map_index), record.handle):
+    for stored in (ti.xcom_pull(task_ids=ti.task_id, key=JOB_KEY, map_indexes=ti.map_index), submitted):
         try:
             handle = JobHandle.parse(stored)
         except AsyncApiError:

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.tasks.base import JobTask
 
 
-def submit_job(task: JobTask, context: Context) -> JobHandle:
+def submit_job(task: JobTask, context: Context, first: JobHandle | None = None) -> JobHandle:
     """
     Submit the job of a task unless an earlier try has submitted it, and push the job handle.
 
     :param task: a task that works on the stage ``submit``.
+    :param first: a job that another task has submitted, and that this one follows after its failure.
     :return: the job handle; if the submit has made several jobs, the handle that :meth:`~.JobHandle.split` splits.
     """
     plan: SubmitPlan = task.build_plan(SUBMIT)
@@ -39,7 +40,8 @@ def submit_job(task: JobTask, context: Context) -> JobHandle:
         earlier = state.load_earlier(plan, has_resubmits=task.may_resubmit)
         if earlier is not None and (delay := earlier.seconds_until_due(state.new.generation, time.time())):
             lazy.wait_until_due(task, delay)
-        if limit := task.hook.api.settings.max_active_jobs:
+        # The next job keeps the slot of the first one.
+        if first is None and (limit := task.hook.api.settings.max_active_jobs):
             if plan.has_several_jobs:
                 raise ConfigurationError(
                     "identifiers: max_active_jobs of the connection counts one job for each submit"
@@ -53,6 +55,8 @@ def submit_job(task: JobTask, context: Context) -> JobHandle:
     except AsyncApiError as error:
         raise to_airflow(error) from error
     handle = dataclasses.replace(handle, task=task_ids(context["ti"]))
+    if first is not None:
+        handle = dataclasses.replace(handle, slot_of=first.slot_of or first.task)
     if not plan.has_several_jobs:
         task.push_handle(context, handle)
     if reference:

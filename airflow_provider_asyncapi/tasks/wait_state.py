@@ -237,7 +237,9 @@ class RescheduleWaitState(WaitState):
         value = self._store.get(_POKE_KEY) if self._store is not None and polls else None
         stored = _read_stored(value, "the state after the last poke", _POKE_FIELDS)
         if "handle" in stored:
-            handle = parse_job(stored["handle"])
+            earlier = parse_job(stored["handle"])
+            # After a failure, the task waits for another job.
+            handle = earlier if earlier.identifier == handle.identifier else handle
         # Airflow starts each poke when it is due; only the time of a poke after the deadline matters.
         due = stored.get("next_poll") or 0.0
         next_poll = due if due > deadline else None

@@ -15,6 +15,7 @@ from airflow_provider_asyncapi.core.fetch.outputs.registry import RESULT, choose
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT
 from airflow_provider_asyncapi.core.json_values import as_list, freeze
+from airflow_provider_asyncapi.core.outcome import NOT_FOR_TRIGGERER
 from airflow_provider_asyncapi.core.templates import walk_strings
 from airflow_provider_asyncapi.tasks.jinja import has_template
 from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
@@ -84,7 +85,7 @@ def _reasons_against_start(sensor: DeferrableSensor) -> Iterator[str]:
     if sensor.job_url or sensor.effective_params(STATUS, with_connection=False).get("job_url"):
         yield "job_url: Airflow stores extra links on workers only"
     for name in sensor.template_fields:
-        if name != "job" and not _is_literal(getattr(sensor, name)):
+        if name not in ("job", "submit", "repair") and not _is_literal(getattr(sensor, name)):
             yield f"{name}: is a template"
     if _find_job_source(sensor.job) is None:
         yield "job: is neither a literal nor the XCom of an unmapped task"
@@ -148,14 +149,17 @@ def make_start_args(sensor: DeferrableSensor, *, can_end: bool) -> StartTriggerA
 
     :param can_end: whether the trigger may end a successful wait itself.
     """
-    timeout = sensor.effective_timeout(with_connection=False)
+    params, timeout = (
+        sensor.effective_params(STATUS, with_connection=False),
+        sensor.effective_timeout(with_connection=False),
+    )
     until_airflow_ends_it = timeout + _DEFERRAL_GRACE
     return StartTriggerArgs(
         trigger_cls="airflow_provider_asyncapi.triggers.asyncapi.AsyncApiJobTrigger",
         trigger_kwargs={
             "version": TRIGGER_LAYOUT,
             "asyncapi_conn_id": sensor.asyncapi_conn_id,
-            "spec": sensor.effective_params(STATUS, with_connection=False),
+            "spec": {name: value for name, value in params.items() if name not in NOT_FOR_TRIGGERER},
             "begin": {
                 **(_find_job_source(sensor.job) or {}),
                 "timeout": timeout,

@@ -30,7 +30,7 @@ MAX_VARIABLE, MAX_VARIABLES = 48 * 1024, 192 * 1024
 MAX_VALUES = 20_000
 #: Longest identifier, in characters; no server accepts a longer URL.
 MAX_IDENTIFIER = 8 * 1024
-_KEYS = ("identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables", "task", "call")
+_KEYS = ("identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables", "task", "call", "slot_of")
 
 #: What to do with the handles of several jobs.
 MAP_ADVICE = "map the task over the handles: AsyncApiSensor.partial(…).expand(job=submit.handles)"
@@ -51,6 +51,7 @@ class JobHandle:
     :param variables: the captured values, by name and by selector.
     :param task: the task instance that submitted the job: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
     :param call: index of the callback that ended the wait, from 0; None if a poll ended it.
+    :param slot_of: the task instance whose slot the job has (``max_active_jobs``), if it isn't the one in ``task``.
     """
 
     identifier: str | int | None
@@ -63,6 +64,7 @@ class JobHandle:
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     task: Mapping[str, JsonValue] = field(default_factory=dict)
     call: int | None = None
+    slot_of: Mapping[str, JsonValue] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, given: Any) -> JobHandle:
@@ -118,6 +120,7 @@ class JobHandle:
                 variables=_read_mapping(fields, "variables"),
                 task=_read_mapping(fields, "task"),
                 call=None if fields.get("call") is None else int(fields["call"]),
+                slot_of=_read_mapping(fields, "slot_of"),
             )
         except (KeyError, ValueError, TypeError, OverflowError, MissingValueError, UnstorableValueError) as error:
             raise HandleError(f"job: broken job handle: {type(error).__name__}: {error}") from None
@@ -136,6 +139,7 @@ class JobHandle:
             "variables": dict(self.variables),
             "task": dict(self.task),
             "call": self.call,
+            **({"slot_of": dict(self.slot_of)} if self.slot_of else {}),
         }
 
     @property

@@ -16,7 +16,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, Outcome
 from airflow_provider_asyncapi.core.requests.schedule import RETRY_PARAMETERS
 from airflow_provider_asyncapi.hooks import calls, clients, fetch_result, parameters, running
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, AsyncApiResponse, JobHandle
@@ -481,6 +481,7 @@ TYPED: list[tuple[Any, Any, Any]] = [
 NOT_TAKEN = {
     *("asyncapi_conn_id", "profile", "job", "job_url", "timeout", "callback", "on_changed_request"),
     *("deferrable", "start_from_trigger", "end_from_trigger", "on_warning_callback", "kwargs", "return"),
+    *("submit", *RERUN_PARAMETERS),
 }
 
 

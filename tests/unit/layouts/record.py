@@ -51,6 +51,7 @@ def write_all() -> dict[str, Any]:
         urls={"submit": "http://127.0.0.1/jobs"},
         variables={"pages": 3, "data.pages": 3},
         task=_TASK,
+        slot_of=_TASK,
     )
     done = dataclasses.replace(job, outcome=Outcome.SUCCESS, status="done", progress=1.0)
     log = LogPosition("c-5", count=4, last="0a1b2c3d4e5f6071", shown=4)

@@ -26,6 +26,7 @@ from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KI
 from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dump_callbacks
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVariableError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator
 from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
@@ -414,6 +415,7 @@ def test_a_mapping_takes_the_arguments_of_the_task_for_its_stage(stage: Any) -> 
     single: Any = {SUBMIT: AsyncApiTriggerOperator, STATUS: AsyncApiSensor, FETCH: AsyncApiFetchOperator}[stage]
     own = set(inspect.signature(single.__init__).parameters) - {"self", "kwargs"}
     of_the_task = {"asyncapi_conn_id", "profile", "job_url", "job", "deferrable", "on_warning_callback"}
+    of_the_task |= {"submit", *RERUN_PARAMETERS}
     assert own - of_the_task == set(stage.arguments) - {"soft_fail"}
     further = {"prepare", "start", "lookup", "cancel", "cleanup", "batch", "locate", "logs"}
     further |= {"status_details", "failure_details"}

@@ -19,7 +19,6 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk import DAG, task, task_group
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, SelectorError, UnknownVariableError
-from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS
 from airflow_provider_asyncapi.job import async_api_job
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
@@ -422,7 +421,7 @@ def test_the_requests_for_details_may_name_what_was_captured_before_them() -> No
             sensor(task_id="two", job=before.handle, failure_details={"endpoint": "/{nothing}"})
 
 
-OF_THE_SENSOR = {"timeout", "deferrable", "start_from_trigger", "end_from_trigger", "on_warning_callback"}
+OF_THE_SENSOR = {"submit", "timeout", "deferrable", "start_from_trigger", "end_from_trigger", "on_warning_callback"}
 OF_THE_FETCH = {"destination", "unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes"}
 
 
@@ -450,7 +449,7 @@ def test_the_attribute_job_is_the_argument_and_is_rendered(make: Any) -> None:
     [
         (submit, OF_THE_TASK, set()),
         # A status request has no file to upload, and nothing comes after the fetch that could use a capture.
-        (sensor, OF_THE_TASK | OF_THE_SENSOR, {"files", *RERUN_PARAMETERS}),
+        (sensor, OF_THE_TASK | OF_THE_SENSOR, {"files"}),
         (fetch, OF_THE_TASK | OF_THE_FETCH, {"capture"}),
     ],
 )

@@ -37,10 +37,15 @@ class Tasks:
         self.database.add_tasks(self.run, [{"task_id": task_id, "id": identifier, "state": state, "xcoms": xcoms}])
         return identifier
 
-    def add_wait(self, submitter: str, *, state: str) -> None:
-        """Add a task that waits for the job of another one."""
+    def add_wait(self, submitter: str, *, state: str, is_next_job: bool = False) -> None:
+        """
+        Add a task that waits for the job of another one.
+
+        :param is_next_job: whether it has submitted the job itself, after that of the other task has failed.
+        """
         task = {"dag_id": self.dag_id, "run_id": "run", "task_id": submitter, "map_index": -1}
-        xcoms = {"job": {"identifier": "7", "task": task}}
+        own = {**task, "task_id": f"{submitter}_wait"}
+        xcoms = {"job": {"identifier": "7", **({"task": own, "slot_of": task} if is_next_job else {"task": task})}}
         self.database.add_tasks(self.run, [{"task_id": f"{submitter}_wait", "state": state, "xcoms": xcoms}])
 
 
@@ -100,15 +105,16 @@ def test_a_task_that_goes_on_keeps_its_slot(database: Database, state: str) -> N
         (None, "failed", True),
     ],
 )
+@pytest.mark.parametrize("is_next_job", [False, True])
 def test_the_slot_of_a_submit_is_free_once_the_task_that_waits_for_the_job_has_ended(
-    database: Database, wait: str | None, run: str, expected: bool
+    database: Database, wait: str | None, run: str, expected: bool, is_next_job: bool
 ) -> None:
     others = Tasks(database, "other")
     others.add("a", granted=True)
     tasks = Tasks(database, state=run)
     tasks.add("submit", granted=True, state="success", ends_with_task=False)
     if wait is not None:
-        tasks.add_wait("submit", state=wait)
+        tasks.add_wait("submit", state=wait, is_next_job=is_next_job)
     others.requested_at = 10
     assert poll(database, others.add("b")) == (expected, 0 if expected else 1)
 
