@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.airflow_private.database import DagRun, TaskInsta
 from airflow_provider_asyncapi.core.json_values import as_number
 from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, parse_time
 from airflow_provider_asyncapi.links.asyncapi import is_web_address
-from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, JOB_URL_KEY, POLL_KEY, WAIT_KEY
+from airflow_provider_asyncapi.monitoring.xcoms import ATTEMPTS_KEY, JOB_KEY, JOB_URL_KEY, POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.plugins.json_fields import Selected, TextField, as_json_text, as_text, load
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ _ENDED: Final[dict[Group, frozenset[str]]] = {
 #: The states of tasks whose jobs are polled.
 _POLLING: Final = frozenset({"running", "deferred", "up_for_reschedule"})
 
-_wait, _job, _poll, _url = (aliased(XComModel, name=name) for name in ("wait", "job", "poll", "url"))
+_wait, _job, _poll, _url, _attempts = (
+    aliased(XComModel, name=name) for name in ("wait", "job", "poll", "url", "attempts")
+)
 _ti = TaskInstance
 #: The columns by which jobs can be sorted.
 ORDERS: Final[dict[str, Any]] = {
@@ -167,9 +169,11 @@ def find_jobs(session: SessionDep, wanted: JobFilter, order_by: str, limit: int,
             _job.timestamp.label("updated_at"),
             as_json_text(_poll.value).label("poll"),
             as_json_text(_url.value).label("url"),
+            as_json_text(_attempts.value).label("attempts"),
         )
         .outerjoin(_poll, _match_same_task(_poll, POLL_KEY))
         .outerjoin(_url, _match_same_task(_url, JOB_URL_KEY))
+        .outerjoin(_attempts, _match_same_task(_attempts, ATTEMPTS_KEY))
         .order_by(*_build_order(order_by))
         .limit(limit)
         .offset(offset)
@@ -211,6 +215,9 @@ def _describe_job(row: Any, now: float) -> dict[str, Any]:
     updated_at = row.updated_at.timestamp() if row.updated_at else 0.0
     next_poll = poll.next_poll(updated_at, now) if poll is not None and row.state in _POLLING else None
     progress = as_number(as_text(row.progress))
+    attempts: Any = load(row.attempts)
+    failed = attempts if isinstance(attempts, list) else []
+    last_failure = failed[-1].get("message") if failed and isinstance(failed[-1], dict) else None
     return {
         **{name: getattr(row, name) for name in ("dag_id", "run_id", "task_id", "map_index", "try_number", "state")},
         **{name: as_text(getattr(row, name)) for name in ("conn_id", "identifier", "status")},
@@ -225,6 +232,8 @@ def _describe_job(row: Any, now: float) -> dict[str, Any]:
         "delay": poll.delay if poll is not None and next_poll is not None else None,
         # A transient error doesn't matter once the job has succeeded.
         "error": as_text(poll.error) if poll is not None and row.state != "success" else None,
+        "attempt": len(failed) + 1,
+        "last_failure": as_text(last_failure),
         "url": as_text(url) if is_web_address(url) else None,
     }
 

@@ -82,6 +82,8 @@ class Job(BaseModel):
     next_poll: datetime | None = Field(description="Approximate time of the next poll, calculated from the interval.")
     delay: PollDelay | None = Field(description="The delay of polls; null if they are on time.")
     error: str | None = Field(description="The error of the last poll, or the error that ended the wait.")
+    attempt: int = Field(description="1 for the first job of the task, and one more after each job that has failed.")
+    last_failure: str | None = Field(description="The message of the job that has failed before this one.")
     url: str | None = Field(description="The job's page at the vendor.")
 
 

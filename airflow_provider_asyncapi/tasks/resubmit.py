@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.outcome import Rerun
 from airflow_provider_asyncapi.core.submit.resubmit import Attempt
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.exceptions import AsyncApiUnknownStatus
-from airflow_provider_asyncapi.monitoring.xcoms import ATTEMPTS_KEY, JOB_KEY, push_for_users
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY
 from airflow_provider_asyncapi.tasks.stages import STATUS
 from airflow_provider_asyncapi.tasks.submission_state import (
     count_clears,
@@ -80,7 +80,6 @@ def resubmit_job(
     record = record.for_next_job(attempt, now + delay if delay else None, repairs)
     keep_start(context, began)
     store_record(context, record)
-    push_for_users(context, ATTEMPTS_KEY, [dict(each) for each in record.attempts])
     task.hook.log.warning(
         "Job %s of %s has failed, and %s in %g s: %s",
         failed,

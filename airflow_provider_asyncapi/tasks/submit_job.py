@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.outcome import CALLBACK_URL
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.repair import repair_or_submit
 from airflow_provider_asyncapi.exceptions import to_airflow
-from airflow_provider_asyncapi.monitoring.xcoms import task_ids
+from airflow_provider_asyncapi.monitoring.xcoms import ATTEMPTS_KEY, push_for_users, task_ids
 from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.stages import STATUS, SUBMIT
 from airflow_provider_asyncapi.tasks.submission_state import SubmissionState
@@ -38,6 +38,9 @@ def submit_job(task: JobTask, context: Context, first: JobHandle | None = None) 
     try:
         variables = {CALLBACK_URL: lazy.make_callback_url(reference, task.hook.api)} if reference else {}
         earlier = state.load_earlier(plan, has_resubmits=task.may_resubmit)
+        if earlier is not None and earlier.attempts and earlier.generation == state.new.generation:
+            # Airflow deletes the XCom of an earlier try.
+            push_for_users(context, ATTEMPTS_KEY, [dict(each) for each in earlier.attempts])
         if earlier is not None and (delay := earlier.seconds_until_due(state.new.generation, time.time())):
             lazy.wait_until_due(task, delay)
         # The next job keeps the slot of the first one.

@@ -265,10 +265,17 @@ const COLUMNS = [
   {
     label: "Status",
     order: "status",
-    show: ({ error, status }) =>
+    show: ({ attempt, error, last_failure, status }) =>
       h(
         Wrapped,
         { maxW: "22rem" },
+        attempt === 1
+          ? null
+          : h(
+              Text,
+              { color: "fg.muted", fontSize: "sm", title: `Attempt ${attempt - 1} has failed: ${last_failure ?? "no message"}` },
+              `attempt ${attempt}`,
+            ),
         status ?? (error === null ? "–" : null),
         error === null ? null : h(Folded, { color: "fg.error" }, error),
       ),

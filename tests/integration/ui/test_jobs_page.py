@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from demo.airflow import LocalAirflow
 from tests.integration.ui.conftest import PAGE, Jobs, OpenAs, row
+from tests.unit.fake_airflow import reply
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 
@@ -79,6 +80,18 @@ def test_a_job_that_failed_says_why(runs: dict[str, str], open_as: OpenAs) -> No
     expect(message).to_have_attribute("aria-expanded", "false")
     message.press("Enter")
     expect(message).to_have_attribute("aria-expanded", "true")
+
+
+def test_a_job_that_is_run_again_shows_the_attempt_and_why_the_last_one_failed(jobs: Jobs, open_as: OpenAs) -> None:
+    jobs.set_state("again-1", "FAILED", reason="The node was lost.")
+    jobs.set_state("again-2", "RUNNING")
+    jobs.server.respond_to("POST /submit/again", reply({"id": "again-1"}, 201), reply({"id": "again-2"}, 201))
+    jobs.airflow.client.trigger("open_again", {"name": "again", "page": f"{jobs.server.url}/page"})
+    page = open_as("admin", PAGE)
+    mine = row(page, "again-2")
+    expect(mine).to_contain_text("RUNNING")
+    expect(mine.get_by_text("attempt 2")).to_have_attribute("title", "Attempt 1 has failed: The node was lost.")
+    jobs.set_state("again-2", "FINISHED")
 
 
 def test_an_error_on_the_way_is_shown_while_it_lasts(jobs: Jobs, runs: dict[str, str], open_as: OpenAs) -> None:

@@ -137,6 +137,7 @@ def xcoms(
     minutes: float = 10,
     deadline: str | None = None,
     warned_at: str | None = None,
+    attempts: Any = None,
 ) -> dict[str, Any]:
     """Make what a task that waits has pushed; it began so many minutes ago."""
     handle = {
@@ -155,4 +156,6 @@ def xcoms(
         wait["warned_at"] = warned_at
     poll = {"at": moment(seconds=10), "pause": pause, "error": error}
     made = {"job": handle, "job_wait": wait, "job_poll": poll, "return_value": "planted-result"}
+    if attempts is not None:
+        made["job_attempts"] = attempts
     return made if url is None else {**made, "job_url": url}

@@ -58,6 +58,7 @@ def test_a_job_is_shown_with_all_that_people_want_to_know(database: Database, cl
         url="https://vendor.example/e-7",
         deadline=moment(minutes=-30),
         warned_at=moment(minutes=2),
+        attempts=[{"identifier": "e-5", "message": "no space"}, {"identifier": "e-6", "message": "node lost"}],
     )
     database.add_tasks(run, [{"task_id": "export.wait", "map_index": 3, "try_number": 2, "xcoms": made}])
     answer = client_of().get("/jobs")
@@ -84,6 +85,8 @@ def test_a_job_is_shown_with_all_that_people_want_to_know(database: Database, cl
                 "warned_at": "2026-01-31T11:58:00Z",
                 "delay": None,
                 "error": "GET /jobs/e-7 answered 503",
+                "attempt": 3,
+                "last_failure": "node lost",
                 "url": "https://vendor.example/e-7",
             }
         ],
@@ -93,6 +96,26 @@ def test_a_job_is_shown_with_all_that_people_want_to_know(database: Database, cl
     }
     assert answer.headers["cache-control"] == "no-store"
     assert "planted" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("attempts", "shown"),
+    [
+        (None, (1, None)),
+        ([], (1, None)),
+        ("x", (1, None)),
+        ([{"message": "gone"}], (2, "gone")),
+        ([{"message": 5}], (2, "5")),
+        ([{"message": {"deep": 1}}, 3], (3, None)),
+    ],
+    ids=str,
+)
+def test_the_number_of_attempts_is_shown_whatever_a_task_has_pushed(
+    database: Database, client_of: Any, attempts: Any, shown: tuple[int, str | None]
+) -> None:
+    database.add_tasks(database.add_run("exports"), [{"xcoms": xcoms(attempts=attempts)}])
+    (job,) = client_of().get("/jobs").json()["jobs"]
+    assert (job["attempt"], job["last_failure"]) == shown
 
 
 def test_polls_that_are_late_are_shown_with_the_reason_and_the_next_one_is_late_too(

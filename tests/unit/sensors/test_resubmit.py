@@ -107,6 +107,7 @@ def test_the_sensor_submits_the_next_job_and_hands_it_on(api: ApiServer, mode: s
     handle = JobHandle.parse(ti.xcoms["job"])
     assert (handle.identifier, handle.outcome) == ("j-3", "success")
     assert handle.slot_of == SUBMITTER, "the last job has the slot of the first one"
+    assert [each["identifier"] for each in ti.xcoms["job_attempts"]] == ["j-1", "j-2"]
 
 
 @pytest.mark.parametrize("mode", ["poke", "deferred"])

@@ -43,6 +43,9 @@ for name in ("open_exports", "open_reports", "closed_salaries"):
             fetch={"endpoint": "/jobs/{identifier}/rows", "job_url": STATUS["job_url"], "retry_delays": {503: 5}},
         )
 
+with DAG("open_again", schedule=None, params=PARAMS, default_args=ARGUMENTS):
+    async_api_job("export", submit=SUBMIT, status=STATUS, resubmit=1)
+
 with DAG("open_modes", schedule=None, params=PARAMS, default_args=ARGUMENTS):
     submit = AsyncApiTriggerOperator(task_id="submit", **SUBMIT)
     # Airflow may take the end of a poke for the end of the next one, if that comes at once.
