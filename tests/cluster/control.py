@@ -27,6 +27,8 @@ EXPIRE: Fault = {"expired": True}
 #: The request waits before it is carried out, or its answer after that, until released.
 HOLD_BEFORE: Fault = {"held": "before"}
 HOLD_AFTER: Fault = {"held": "after"}
+#: The request goes well, and the next fault is that of a later request.
+NONE: Fault = {}
 
 
 def answer(status: int, retry_after: str | None = None) -> Fault:
@@ -55,6 +57,7 @@ class RemoteJob:
     starts: int
     cancels: int
     fetches: int
+    repairs: int
     callback: str | None
     state: str
     beside: int
@@ -121,6 +124,10 @@ class Control:
     def finish(self, name: str) -> None:
         """Let a job be done, or all jobs of a run."""
         self._call("finish", {"run": name})
+
+    def fail(self, name: str) -> None:
+        """Let the last job of a run fail."""
+        self._call("fail", {"run": name})
 
     def expire(self) -> None:
         """Let all tokens given so far be void."""

@@ -43,6 +43,9 @@ class Job:
     starts: int = 0
     cancels: int = 0
     fetches: int = 0
+    repairs: int = 0
+    repair_keys: list[str] = field(default_factory=list)
+    failed: bool = False
     callback: str | None = None
     finished: bool = False
     #: The number of the run's jobs that were running when this one was made, itself included.
@@ -51,6 +54,8 @@ class Job:
     def state(self) -> str:
         if self.cancels:
             return "cancelled"
+        if self.failed:
+            return "failed"
         return "done" if self.finished or time.time() >= self.created + self.seconds else "running"
 
 
@@ -112,6 +117,19 @@ class JobApi:
         job = self._job(request)
         job.starts += 1
         return await self._answer(request, job.name, "start", lambda: self._shown(job))
+
+    async def repair(self, request: web.Request) -> web.StreamResponse:
+        """Let a job that has failed go on, once for each key."""
+        job, key = self._job(request), request.headers["Idempotency-Key"]
+
+        def carry_out() -> web.Response:
+            if key not in job.repair_keys:
+                job.repair_keys.append(key)
+                job.repairs += 1
+                job.failed = False
+            return self._shown(job)
+
+        return await self._answer(request, job.name, "repair", carry_out)
 
     async def cancel(self, request: web.Request) -> web.StreamResponse:
         job = self._job(request)
@@ -214,6 +232,12 @@ class JobApi:
             job.finished = True
         return web.json_response({})
 
+    async def fail(self, request: web.Request) -> web.Response:
+        """Let the last job of a run, or of this name, fail."""
+        *_, job = self._of((await request.json())["run"])
+        job.failed = True
+        return web.json_response({})
+
     async def report(self, request: web.Request) -> web.Response:
         run = request.query["run"]
         names = [name for name in self.submits if name.startswith(f"{run}/")]
@@ -262,6 +286,7 @@ class JobApi:
                 web.get("/jobs/{id}", self.status),
                 web.delete("/jobs/{id}", self.cancel),
                 web.post("/jobs/{id}/start", self.start),
+                web.post("/jobs/{id}/repair", self.repair),
                 web.get("/jobs/{id}/result", self.result),
                 web.post("/login/{name}", self.login),
                 web.post("/control/plan", self.plan),
@@ -269,6 +294,7 @@ class JobApi:
                 web.post("/control/release", self.release),
                 web.get("/control/holding", self.holding),
                 web.post("/control/finish", self.finish),
+                web.post("/control/fail", self.fail),
                 web.get("/control/report", self.report),
                 web.post("/control/expire", self.expire),
                 web.post("/control/refuse", self.refuse),

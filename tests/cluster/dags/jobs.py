@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import DAG, task_group
 
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
 JOB = {"name": "{{ run_id }}/{{ ti.map_index }}", "seconds": "{{ params.seconds }}"}
@@ -56,6 +57,8 @@ class Jobs:
     :param count: how many jobs.
     :param retries: of each task.
     :param retry_delay: seconds.
+    :param rerun: what the next job is about, after one has failed.
+    :param is_one_task: whether one task submits, waits and fetches.
     """
 
     submit: dict[str, Any]
@@ -64,10 +67,15 @@ class Jobs:
     count: int = 1
     retries: int = 3
     retry_delay: int = 2
+    rerun: dict[str, Any] = field(default_factory=dict)
+    is_one_task: bool = False
 
 
 #: A request of its own lets a job begin; it may be sent again.
 START = {"endpoint": "/jobs/{identifier}/start", **WITH_KEY}
+
+#: The same request for the same key changes nothing more.
+REPAIR = {"endpoint": "/jobs/{identifier}/repair", **WITH_KEY}
 
 DAGS = {
     # Workers are killed while they are submitted, and of what they had taken some is lost again and again.
@@ -85,6 +93,11 @@ DAGS = {
     "limited": Jobs(KEYED, count=6),
     "poking": Jobs(KEYED, {**POLLED, "deferrable": False}),
     "started": Jobs({**KEYED, "start": START}),
+    # Jobs that are run again after they have failed.
+    "again": Jobs({**KEYED, "start": START}, rerun={"resubmit": 1}),
+    "again-in-one": Jobs({**KEYED, "start": START}, rerun={"resubmit": 1}, is_one_task=True),
+    "again-lookup": Jobs(FINDABLE, rerun={"resubmit": 1}, is_one_task=True),
+    "repaired": Jobs(KEYED, rerun={"resubmit": 1, "repair": REPAIR}, is_one_task=True),
     "deadline": Jobs(PLAIN, {**POLLED, "timeout": int(os.environ["DEADLINE"])}, count=int(os.environ["LATE_JOBS"])),
     "calling": Jobs(CALLING, CALLED, FROM_CALLBACK),
     "calling-briefly": Jobs(CALLING, {**CALLED, "timeout": 20}, FROM_CALLBACK),
@@ -106,9 +119,22 @@ DAGS = {
 }
 
 
+def one_task(jobs: Jobs) -> None:
+    AsyncApiJobOperator(
+        task_id="wait",
+        submit={"endpoint": "/jobs", "identifier": "id", **jobs.submit},
+        status={name: value for name, value in jobs.wait.items() if name != "deferrable"},
+        fetch=jobs.fetch,
+        deferrable=True,
+        **jobs.rerun,
+    )
+
+
 def three_tasks(jobs: Jobs) -> None:
-    submit = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifier="id", **jobs.submit)
-    wait = AsyncApiSensor(task_id="wait", job=submit.handle, **jobs.wait)
+    request = {"endpoint": "/jobs", "identifier": "id", **jobs.submit}
+    submit = AsyncApiTriggerOperator(task_id="submit", **request)
+    rerun = {**jobs.rerun, "submit": request} if jobs.rerun else {}
+    wait = AsyncApiSensor(task_id="wait", job=submit.handle, **jobs.wait, **rerun)
     submit >> wait >> AsyncApiFetchOperator(task_id="fetch", job=wait.handle, **jobs.fetch)
 
 
@@ -128,6 +154,6 @@ for dag_id, jobs in DAGS.items():
 
         @task_group(group_id="job")
         def job(number: int, jobs: Jobs = jobs) -> None:
-            three_tasks(jobs)
+            (one_task if jobs.is_one_task else three_tasks)(jobs)
 
         job.expand(number=list(range(jobs.count)))
