@@ -369,7 +369,8 @@ class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
             described = self.effective_params(STATUS, with_connection=with_connection)
             if (timeout := described.get("timeout")) is not None:
                 return lazy.parse_timeout(timeout)
-        return self.timeout
+        # Airflow's DAG processor can't send a subclass of float, and the trigger keeps this number.
+        return float(self.timeout)
 
     def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """Check that there is a trigger to start or end from, and that no secret would be stored with it."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from airflow.providers.common.compat.sdk import TaskGroup
 from airflow.sdk import DAG, Asset, task_group
+from airflow.serialization import serialized_objects
 
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core.errors import ConfigurationError
@@ -63,6 +65,15 @@ def test_airflows_own_timeout_comes_long_after_the_deadline() -> None:
     timeout = sensor.start_trigger_args.timeout
     assert timeout == timedelta(seconds=begun(sensor)["begin"]["airflow_timeout"])
     assert timeout > timedelta(hours=1)
+
+
+@carried
+@pytest.mark.parametrize("given", [{}, BOTH], ids=["begun by a worker", "begun by the triggerer"])
+def test_the_dag_processor_can_send_a_sensor_with_all_defaults(given: dict[str, Any]) -> None:
+    with DAG("dag", schedule=None) as dag:
+        AsyncApiSensor(task_id="wait", job="j-1", endpoint="/jobs", completion_value="done", deferrable=True, **given)
+    serialized: Any = getattr(serialized_objects, "DagSerialization", serialized_objects.SerializedDAG)
+    assert msgspec.msgpack.encode(serialized.to_dict(dag))
 
 
 @carried
