@@ -22,11 +22,12 @@ def perform_each_poll(flow: Flow[T]) -> DriverFlow[T]:
     """
     with FlowSteps(flow) as steps:
         for effect in steps:
-            if not isinstance(effect, PollUntilChanged):
-                yield from steps.forward(effect)
-                continue
+            # Each effect of each wait comes through here: FlowSteps.forward would be one more generator for each.
             try:
-                steps.reply = yield from _poll_until_changed(effect)
+                if isinstance(effect, PollUntilChanged):
+                    steps.reply = yield from _poll_until_changed(effect)
+                else:
+                    steps.reply = yield effect
             except AsyncApiError as error:
                 steps.error = error
     return steps.result
