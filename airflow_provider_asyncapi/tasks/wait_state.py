@@ -148,11 +148,17 @@ class WaitState:
         self._unpublished: dict[str, Any] = {}
         self.current = self._load(plan, handle)
 
-    def _load(self, _plan: WaitPlan, handle: JobHandle) -> WaitCheckpoint:
+    def _load(self, plan: WaitPlan, handle: JobHandle) -> WaitCheckpoint:
         """Return the state of a wait that begins, or begins again in another try."""
         try_began = time.time()
         began = find_start(self._context, handle, try_began)
-        return plans.WaitCheckpoint(handle, began, self._limits.deadline(began, try_began))
+        next_poll = None
+        if handle.submitted_at is not None and handle.submitted_at > began:
+            # The job follows one that has failed, for which the wait began.
+            next_poll = handle.submitted_at + plan.schedule.initial_delay
+        return plans.WaitCheckpoint(
+            handle, started_at=began, deadline=self._limits.deadline(began, try_began), next_poll=next_poll
+        )
 
     def to_deferral(self, plan: WaitPlan, pause: float) -> WaitCheckpoint:
         """

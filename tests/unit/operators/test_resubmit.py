@@ -12,10 +12,11 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 from airflow.sdk import DAG
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, JobFailedError
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.tasks import resubmit as resubmit_module
+from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
@@ -219,6 +220,22 @@ def test_a_retry_has_a_deadline_of_its_own_even_if_the_api_has_refused_the_last_
     ended = time.time()
     assert run("poke", OwnTI(), store, **given) == "j-2"
     assert store["asyncapi_began"]["at"] >= ended
+
+
+def test_each_job_is_polled_for_the_first_time_after_the_initial_delay(api: ApiServer) -> None:
+    api.respond_to(POST, reply({"id": "j-1"}), reply({"id": "j-2"}))
+    task, ti = make("deferred", resubmit=1, status={"initial_delay": 30}), OwnTI()
+    store = Store()
+    context = context_of(ti, task_state_store=store)
+    with pytest.raises(TaskDeferred):
+        task.execute(context)
+    event = WaitEvent.of_error(JobFailedError("it has failed").set_job("j-1", "failed")).dump()
+    with pytest.raises(TaskDeferred) as deferral:
+        make("deferred", resubmit=1, status={"initial_delay": 30}).execute_complete(context, event)
+    state = deferral.value.trigger.serialize()[1]["wait"]
+    assert state["handle"]["identifier"] == "j-2"
+    assert state["next_poll"] == pytest.approx(time.time() + 30, abs=20)
+    assert api.count("GET /jobs/j-2") == 0
 
 
 def test_no_job_is_submitted_if_the_delay_lasts_beyond_the_deadline(api: ApiServer) -> None:
