@@ -143,7 +143,10 @@ ASYNCAPI = Group(
                     help="a parameter, such as submit.endpoint=/exports (may be repeated)",
                 ),
                 _argument("--destination", metavar="PATH", help="file, or folder with / at its end, for the result"),
-                _argument("--timeout", type=float, default=3600.0, metavar="SECONDS", help="default: 3600"),
+                _argument(
+                    "--timeout", type=float, metavar="SECONDS", help="default: that of the profile, or else 3600"
+                ),
+                _argument("--record", metavar="FILE", help="YAML file for the exchanges, to replay them in tests"),
                 _argument("--headers", action="store_true", help="show all headers"),
                 _JSON,
             ),

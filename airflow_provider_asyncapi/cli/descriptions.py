@@ -12,6 +12,7 @@ from airflow_provider_asyncapi.cli.running import CommandError
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core.plans import SubmitPlan, WaitPlan
 from airflow_provider_asyncapi.core.profiles.lint import find_mistakes
+from airflow_provider_asyncapi.core.profiles.merging import EXTENDS, merge_profiles
 from airflow_provider_asyncapi.hooks.fetch_result import list_fetch_parameters
 
 #: What needs a task, or an operator of several tasks.
@@ -31,14 +32,15 @@ def load_description(name: str) -> Mapping[str, Mapping[str, Any]]:
     text = read_profile_file(Path(name))
     if mistakes := find_mistakes(text):
         raise CommandError("\n".join(f"{name}:{mistake.line or ''}: {mistake}" for mistake in mistakes))
-    return tomllib.loads(text)
+    content = tomllib.loads(text)
+    return merge_profiles(load_profile(content[EXTENDS]), content) if EXTENDS in content else content
 
 
 def choose_parameters(description: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the parameters of the hook's methods: those of the tables that don't need a task."""
     known = {
         "submit": {*SubmitPlan.parameters} - {"cancel"},
-        "status": {*WaitPlan.parameters},
+        "status": {*WaitPlan.parameters, "timeout"},
         "fetch": list_fetch_parameters(description.get("fetch", {})),
         "cancel": {*description.get("cancel", {})},
     }

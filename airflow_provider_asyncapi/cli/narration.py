@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from airflow_provider_asyncapi.cli import waiting
 from airflow_provider_asyncapi.cli.explaining import explain_status
 from airflow_provider_asyncapi.cli.output import Output
+from airflow_provider_asyncapi.cli.recording import CopiedSink
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Log, Notification, Polled, Send
 from airflow_provider_asyncapi.core.errors import AsyncApiError
@@ -41,6 +43,7 @@ class Exchange:
     :param error: the error in place of a response.
     :param seconds: the time that it took.
     :param is_login: whether the response contains a token.
+    :param streamed: the body if it was streamed and copied; None if it is too large.
     """
 
     request: Request
@@ -48,6 +51,7 @@ class Exchange:
     error: AsyncApiError | None
     seconds: float
     is_login: bool
+    streamed: bytes | None = b""
 
 
 class Narrator:
@@ -73,6 +77,8 @@ class Narrator:
         self.is_login = False
         #: The job as it is known now.
         self.handle: JobHandle | None = None
+        #: All exchanges as they were, to record them; None if they aren't recorded.
+        self.recorded: list[Exchange] | None = None
         #: All exchanges, for programs.
         self.exchanges: list[dict[str, Any]] = []
 
@@ -95,6 +101,8 @@ class Narrator:
         """Tell of a request and its response."""
         self.flush()
         self._pending.append(exchange)
+        if self.recorded is not None:
+            self.recorded.append(exchange)
         response = exchange.response
         is_redirect = response is not None and _FIRST_REDIRECT <= response.status < _FIRST_ERROR
         if self._judged is None and not exchange.is_login and not is_redirect:
@@ -238,6 +246,9 @@ class NarratedClient:
         response: Response | None = None
         error: AsyncApiError | None = None
         is_login, begun = self._narrator.is_login, self._steady()
+        copied = CopiedSink(effect.sink) if effect.sink is not None and self._narrator.recorded is not None else None
+        if copied is not None:
+            effect = dataclasses.replace(effect, sink=copied)
         try:
             response = self._client.send(effect, needed_until, is_cancelled)
         except AsyncApiError as raised:
@@ -245,5 +256,6 @@ class NarratedClient:
             raise
         finally:
             seconds = self._steady() - begun
-            self._narrator.add_exchange(Exchange(effect.request, response, error, seconds, is_login))
+            streamed = b"" if copied is None else copied.body
+            self._narrator.add_exchange(Exchange(effect.request, response, error, seconds, is_login, streamed))
         return response

@@ -18,6 +18,7 @@ from airflow_provider_asyncapi.cli.connections import read_api
 from airflow_provider_asyncapi.cli.descriptions import choose_parameters, load_description
 from airflow_provider_asyncapi.cli.narration import NarratedClient, Narrator
 from airflow_provider_asyncapi.cli.output import Output
+from airflow_provider_asyncapi.cli.recording import write_recording
 from airflow_provider_asyncapi.cli.running import CommandError, ExitCode
 from airflow_provider_asyncapi.cli.variables import parse_assignments
 from airflow_provider_asyncapi.core.connection.api import Api
@@ -35,6 +36,8 @@ from airflow_provider_asyncapi.transports.tls import prepare_tls_context
 
 T = TypeVar("T")
 
+#: Seconds until a wait ends if neither the command nor the profile says it.
+_TIMEOUT = 3600.0
 #: The length of the result that is shown, in characters.
 _MAX_RESULT = 2000
 
@@ -93,6 +96,8 @@ def try_profile(arguments: argparse.Namespace, output: Output) -> ExitCode:
     _apply_settings(parameters, arguments.set)
     conn_id, api = read_api(arguments, description.get("connection", {}))
     narrator = Narrator(output, api, parameters["status"], show_headers=arguments.headers)
+    if arguments.record is not None:
+        narrator.recorded = []
     with NarratedHook(conn_id, api, narrator) as hook:
         attempt = _Attempt(hook, narrator, parameters, arguments)
         try:
@@ -105,6 +110,8 @@ def try_profile(arguments: argparse.Namespace, output: Output) -> ExitCode:
         except AirflowException as error:
             code, attempt.error = ExitCode.FAILED, str(error)
         narrator.flush()
+    if narrator.recorded is not None:
+        write_recording(Path(arguments.record), narrator.recorded, api)
     attempt.write_end(output)
     return code
 
@@ -149,6 +156,11 @@ class _Attempt:
                     self._fetch(handle)
         return ExitCode.OK
 
+    @property
+    def _status_parameters(self) -> dict[str, Any]:
+        """The parameters of a poll."""
+        return {name: value for name, value in self._parameters["status"].items() if name != "timeout"}
+
     def _read_job(self) -> JobHandle:
         text = self._arguments.job
         try:
@@ -174,7 +186,7 @@ class _Attempt:
 
     def _poll_once(self, handle: JobHandle) -> None:
         self._narrator.begin(f"Status of job {handle.identifier}", polls=True)
-        self._narrator.handle = self._hook.get_job(handle, **self._parameters["status"])
+        self._narrator.handle = self._hook.get_job(handle, **self._status_parameters)
         self._narrator.explain(None, self._narrator.handle)
 
     def _wait(self, handle: JobHandle) -> JobHandle:
@@ -183,7 +195,8 @@ class _Attempt:
         self._narrator.handle = handle
         self._narrator.begin(f"Status of job {handle.identifier}", polls=True)
         with self._offer_cancel():
-            handle = self._hook.wait_for_job(handle, timeout=self._arguments.timeout, **self._parameters["status"])
+            timeout = self._arguments.timeout or self._parameters["status"].get("timeout", _TIMEOUT)
+            handle = self._hook.wait_for_job(handle, timeout=timeout, **self._status_parameters)
         self._narrator.handle = handle
         return handle
 

@@ -133,7 +133,7 @@ def test_the_wheel_holds_what_is_needed_and_no_more(tmp_path: Path) -> None:
         assert "plugins.asyncapi:AsyncApiPlugin" in named
     package = {name for name in names if ".dist-info/" not in name}
     assert all(name.startswith("airflow_provider_asyncapi/") for name in package)
-    assert not [name for name in names if "test" in name or "__pycache__" in name]
+    assert not [name for name in names if "/test_" in name or "__pycache__" in name]
     assert {f"airflow_provider_asyncapi/{name}" for name in ("py.typed", "plugins/static/jobs.js")} <= names
     shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "airflow_provider_asyncapi/profiles").rglob("*.toml")}
     assert shipped
