@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import delete, insert, select
 
 from airflow_provider_asyncapi.airflow_private.database import asset_manager
+from airflow_provider_asyncapi.asset_events import find_items
 from airflow_provider_asyncapi.plugins import asset_events, connections, receipts
 from airflow_provider_asyncapi.plugins.app import make_app
 from tests.unit.plugins.airflow_database import Database
@@ -102,6 +103,47 @@ def test_a_repeated_webhook_causes_no_further_event(client: TestClient, database
     assert len(events_of(database)) == 1
     post(client, b'{"id": 2, "order": "o-2"}')
     assert len(events_of(database)) == 2
+
+
+def test_an_equal_call_that_is_stored_while_the_events_are_compared_is_a_repetition(
+    client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(client, b'{"id": 2, "order": "o-2"}')
+    (earlier,) = events_of(database)
+    opened = 0
+    open_session: Any = vars(asset_events)["create_session"]
+
+    @contextmanager
+    def store_between() -> Iterator[Session]:
+        nonlocal opened
+        opened += 1
+        if opened == 2:
+            monkeypatch.setattr(asset_events, "create_session", open_session)
+            post(client)
+            monkeypatch.setattr(asset_events, "create_session", store_between)
+        with open_session() as session:
+            yield session
+
+    monkeypatch.setattr(asset_events, "create_session", store_between)
+    assert post(client).status_code == 200
+    first, stored = events_of(database)
+    assert (first, stored["payload"]["items"][0]["values"]) == (earlier, {"order": "o-1"})
+
+
+def test_no_event_is_compared_twice_so_that_the_lock_is_held_briefly(
+    client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        post(client, b'{"id": %d, "order": "o"}' % number)
+    compared: list[Any] = []
+
+    def note(extra: Any) -> list[dict[str, Any]]:
+        compared.append(extra)
+        return find_items(extra)
+
+    monkeypatch.setattr(asset_events, "find_items", note)
+    assert asset_events.store_asset_event("orders", {"id": "new", "values": {}}) is True
+    assert len(compared) == 3
 
 
 def test_only_calls_that_meet_the_condition_cause_events(client: TestClient, database: Database, connect: Any) -> None:
