@@ -47,7 +47,7 @@ from airflow_provider_asyncapi.transports.request_format import build_headers, e
 from airflow_provider_asyncapi.transports.uploads import Upload
 
 
-class _Server:
+class _ServerLimits:
     """
     The limits of the connections to a server.
 
@@ -62,14 +62,14 @@ class _Server:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class _SessionRequest:
     """
     The parts of a request that are the same each time.
 
     :param unset: the header fields that aiohttp would add.
     """
 
-    server: _Server
+    server: _ServerLimits
     url: URL
     headers: CIMultiDict[str]
     unset: tuple[str, ...] | None
@@ -117,7 +117,7 @@ class SessionClient:
         self._proxy = Proxy.of(settings)
         self._limit = max_connections(settings)
         # A server is forgotten with the last request to it, since redirects may lead to any number of servers.
-        self._servers: WeakValueDictionary[str, _Server] = WeakValueDictionary()
+        self._servers: WeakValueDictionary[str, _ServerLimits] = WeakValueDictionary()
         self._connector = _SessionConnector(settings, tls)
         self._session = aiohttp.ClientSession(
             connector=self._connector,
@@ -128,7 +128,7 @@ class SessionClient:
             max_field_size=LONGEST_LINE,
         )
 
-    def prepare(self, request: Request) -> _Prepared:
+    def prepare(self, request: Request) -> _SessionRequest:
         """Return the URL, the headers and the limit of a request."""
         url = encode_url(request)
         headers = request.headers + (self._proxy.headers_for(url) if self._proxy else ())
@@ -137,15 +137,15 @@ class SessionClient:
         authority = rest.partition("/")[0]
         server = self._servers.get(authority)
         if server is None:
-            server = self._servers[authority] = _Server(self._limit)
+            server = self._servers[authority] = _ServerLimits(self._limit)
         # The query is given as a part of the path, since yarl drops a question mark without a query.
         exact = URL.build(scheme=scheme, authority=authority, path=request_target(url), encoded=True)
         has_body = size_of(request.body) > 0 or request.method not in ("GET", "HEAD")
         added = ("Accept", "Content-Type") if has_body else ("Accept",)
         unset = tuple(name for name in added if name not in complete)
-        return _Prepared(server, exact, complete, unset or None)
+        return _SessionRequest(server, exact, complete, unset or None)
 
-    async def send(self, effect: Send, prepared: _Prepared, needed_until: float) -> tuple[Response, float]:
+    async def send(self, effect: Send, prepared: _SessionRequest, needed_until: float) -> tuple[Response, float]:
         """Send a request over the session, and return the response and the seconds of waiting for a connection."""
         slots, needs_new_connection = prepared.server.slots, not effect.is_repeatable
         waited = await self._wait_for_slot(effect.request, slots, needed_until)
@@ -180,7 +180,7 @@ class SessionClient:
         return self._loop.time() - began
 
     async def _exchange(
-        self, effect: Send, prepared: _Prepared, needed_until: float, *, needs_new_connection: bool
+        self, effect: Send, prepared: _SessionRequest, needed_until: float, *, needs_new_connection: bool
     ) -> Response:
         """
         Send a request, and return the response.
@@ -239,7 +239,7 @@ class SessionClient:
                 # A thread may still read the file.
                 await asyncio.to_thread(upload.close)
 
-    def _translate_error(self, exchange: _Exchange, prepared: _Prepared, error: Exception) -> TransportError:
+    def _translate_error(self, exchange: _Exchange, prepared: _SessionRequest, error: Exception) -> TransportError:
         """
         Return the error of an exchange that has failed.
 

@@ -43,7 +43,7 @@ else:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class _EncodedRequest:
     """
     The parts of a request that are the same each time.
 
@@ -83,7 +83,7 @@ class FastPathClient:
         is_to_proxy = self._proxy is not None and scheme == "http"
         headers = request.headers + (self._proxy.headers_for(url) if self._proxy else ())
         head = encode_head(request.method, url, headers, request.body, to_proxy=is_to_proxy)
-        return _Prepared(f"{scheme}://{rest.partition('/')[0]}", head)
+        return _EncodedRequest(f"{scheme}://{rest.partition('/')[0]}", head)
 
     async def send(self, effect: Send, prepared: Any, needed_until: float) -> tuple[Response, float]:
         """Send a request over the pool, and return the response and the seconds of waiting for a connection."""

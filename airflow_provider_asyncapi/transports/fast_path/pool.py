@@ -35,7 +35,7 @@ class _Waiting:
 
 
 @dataclass(slots=True, eq=False)
-class _Server:
+class _ServerConnections:
     """
     A server, and its connections.
 
@@ -80,7 +80,7 @@ class Pool:
         self._timeout, self._limit, self._idle_timeout = timeout, limit, idle_timeout
         self._untimed = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
         self._loop = asyncio.get_running_loop()
-        self._servers: dict[str, _Server] = {}
+        self._servers: dict[str, _ServerConnections] = {}
         self._sweeping: asyncio.TimerHandle | None = None
 
     async def connect(
@@ -98,7 +98,7 @@ class Pool:
         """
         server = self._servers.get(name)
         if server is None:
-            server = self._servers[name] = _Server(self._make_route(name))
+            server = self._servers[name] = _ServerConnections(self._make_route(name))
         if not needs_new_connection and (connection := self._take(server)) is not None:
             return connection, 0.0
         waited = 0.0
@@ -155,7 +155,7 @@ class Pool:
                 server.idle.popleft()[0].release()
         await self._connector.close()
 
-    def _take(self, server: _Server) -> Connection | None:
+    def _take(self, server: _ServerConnections) -> Connection | None:
         while server.idle:
             # The one that was used last, so that surplus connections expire.
             connection, since = server.idle.pop()
@@ -165,7 +165,7 @@ class Pool:
             connection.close()
         return None
 
-    async def _open(self, name: str, server: _Server, within: float) -> Connection:
+    async def _open(self, name: str, server: _ServerConnections, within: float) -> Connection:
         try:
             async with asyncio.timeout(min(self._timeout, within)):
                 return await self._connector.connect(server.route, traces=[], timeout=self._untimed)
@@ -177,7 +177,7 @@ class Pool:
             self._let_others_open(name, server)
 
     async def _wait_for_turn(
-        self, name: str, server: _Server, *, needs_new_connection: bool, within: float
+        self, name: str, server: _ServerConnections, *, needs_new_connection: bool, within: float
     ) -> Connection | None:
         """Wait for a free connection, or for the permission to open one, which is returned as None."""
         waiting = _Waiting(self._loop.create_future(), needs_new_connection)
@@ -198,10 +198,10 @@ class Pool:
                 raise PoolFullError from None
             raise
 
-    def _may_open(self, server: _Server) -> bool:
+    def _may_open(self, server: _ServerConnections) -> bool:
         return server.taken + len(server.idle) < self._limit and server.opening < MAX_OPENING
 
-    def _let_others_open(self, name: str, server: _Server) -> None:
+    def _let_others_open(self, name: str, server: _ServerConnections) -> None:
         """Open connections for waiting requests, up to the limits."""
         while server.waiting and self._may_open(server):
             first = server.waiting.popleft()
@@ -211,7 +211,7 @@ class Pool:
                 first.turn.set_result(None)
         self._forget_if_unused(name, server)
 
-    def _forget_if_unused(self, name: str, server: _Server) -> None:
+    def _forget_if_unused(self, name: str, server: _ServerConnections) -> None:
         if not server.taken and not server.idle and self._servers.get(name) is server:
             del self._servers[name]
 
