@@ -38,8 +38,10 @@ import airflow_provider_asyncapi.hooks.running
 import airflow_provider_asyncapi.operators.asyncapi
 import airflow_provider_asyncapi.operators.job
 import airflow_provider_asyncapi.results.fetching
+import airflow_provider_asyncapi.results.tar_archives
 import airflow_provider_asyncapi.results.writers.json_lines
 import airflow_provider_asyncapi.results.writers.page_files
+import airflow_provider_asyncapi.results.zip_archives
 import airflow_provider_asyncapi.sensors.asyncapi
 import airflow_provider_asyncapi.tasks.callbacks
 import airflow_provider_asyncapi.tasks.fetching

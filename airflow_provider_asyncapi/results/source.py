@@ -18,7 +18,7 @@ from airflow_provider_asyncapi.core.http.compression import gunzip
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.text import shorten
-from airflow_provider_asyncapi.results import archives
+from airflow_provider_asyncapi.results.archives import ArchiveLimits
 from airflow_provider_asyncapi.results.destination import (
     MAX_IN_MEMORY,
     ByteBudget,
@@ -26,6 +26,7 @@ from airflow_provider_asyncapi.results.destination import (
     Destination,
     PartialFile,
 )
+from airflow_provider_asyncapi.results.gunzip import GunzippingPartialFile
 from airflow_provider_asyncapi.results.limits import ResultLimits
 
 if TYPE_CHECKING:
@@ -74,14 +75,10 @@ class ResultSource:
         """
         files: dict[int, PartialFile] = {}
         budget = ByteBudget(self._limits.max_bytes, ProgressMeter(None, time.monotonic))
-        limits = archives.ArchiveLimits(self._limits.max_bytes, self._limits.max_members, self._limits.max_ratio)
+        limits = ArchiveLimits(self._limits.max_bytes, self._limits.max_members, self._limits.max_ratio)
 
         def open_file(number: int) -> PartialFile:
-            make = (
-                partial(archives.GunzippingPartialFile, limits=limits)
-                if is_gzip
-                else partial(PartialFile, digest=digest)
-            )
+            make = partial(GunzippingPartialFile, limits=limits) if is_gzip else partial(PartialFile, digest=digest)
             return files.setdefault(number, target.open_file(budget, make))
 
         if self._fetcher.plan.output.makes_files:

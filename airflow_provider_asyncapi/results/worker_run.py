@@ -265,8 +265,8 @@ class WorkerRun:
                 archive,
                 folder,
                 archives.ArchiveLimits(room, self._limits.max_members - len(files), self._limits.max_ratio),
-                None if password is None else as_text(password).encode(),
                 archive_reader,
+                None if password is None else as_text(password).encode(),
             )
             room -= sum(stored.size for _, stored in members)
             # The disk holds only one archive beside the unpacked files.

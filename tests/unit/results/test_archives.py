@@ -17,9 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
-from airflow_provider_asyncapi.results import archives
 from airflow_provider_asyncapi.results.archives import ArchiveLimits, unpack
 from airflow_provider_asyncapi.results.destination import ByteBudget, CompleteFile
+from airflow_provider_asyncapi.results.gunzip import GunzippingPartialFile
+from airflow_provider_asyncapi.results.tar_archives import TAR
+from airflow_provider_asyncapi.results.zip_archives import ZIP
 
 MIB = 1024 * 1024
 #: One member, `a.csv`, encrypted as APPNOTE.TXT, section 6.1 says, which the standard library can only undo.
@@ -55,7 +57,8 @@ def unpacked(tmp_path):
         into = tmp_path / "into"
         into.mkdir(exist_ok=True)
         limits = {"max_bytes": 100 * MIB, "max_members": 100, "max_ratio": 200, **limits}
-        return unpack(CompleteFile(path, len(content), ""), into, ArchiveLimits(**limits), password)
+        reader = ZIP if ZIP.accepts(path) else TAR
+        return unpack(CompleteFile(path, len(content), ""), into, ArchiveLimits(**limits), reader, password)
 
     return unpacking
 
@@ -417,7 +420,7 @@ def test_no_archive_leads_to_another_error_or_another_place(unpacked, data):
 def test_archives_are_told_apart(tmp_path, content, is_zip, is_tar):
     path = tmp_path / "x"
     path.write_bytes(content)
-    assert (archives.is_zip(path), archives.is_tar(path)) == (is_zip, is_tar)
+    assert (ZIP.accepts(path), TAR.accepts(path)) == (is_zip, is_tar)
 
 
 # Gzip
@@ -427,7 +430,7 @@ def test_archives_are_told_apart(tmp_path, content, is_zip, is_tar):
 def gunzipped(tmp_path):
     def gunzipping(content, size=3, **limits):
         bounds = ArchiveLimits(**{"max_bytes": 100 * MIB, "max_members": 1, "max_ratio": 200, **limits})
-        file = archives.GunzippingPartialFile(tmp_path / "x", ByteBudget(bounds.max_bytes), bounds)
+        file = GunzippingPartialFile(tmp_path / "x", ByteBudget(bounds.max_bytes), bounds)
         try:
             file.expect(1)
             file.write(b"left over")

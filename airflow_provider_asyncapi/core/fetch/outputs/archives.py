@@ -41,7 +41,7 @@ class Zip(Archive):
 
     name = "zip"
     summary = "A zip archive, unpacked into the `destination`, or kept whole with `unpack=False`."
-    reader = "airflow_provider_asyncapi.results.archives:ZIP"
+    reader = "airflow_provider_asyncapi.results.zip_archives:ZIP"
 
 
 class Tar(Archive):
@@ -49,4 +49,4 @@ class Tar(Archive):
 
     name = "tar"
     summary = "A tar archive, compressed by gzip or not; as for `zip`."
-    reader = "airflow_provider_asyncapi.results.archives:TAR"
+    reader = "airflow_provider_asyncapi.results.tar_archives:TAR"
