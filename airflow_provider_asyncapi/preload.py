@@ -19,6 +19,7 @@ import re2
 
 import airflow_provider_asyncapi.airflow_private.dag_parser
 import airflow_provider_asyncapi.connections.rotating_tokens
+import airflow_provider_asyncapi.connections.source_files
 import airflow_provider_asyncapi.connections.tokens
 import airflow_provider_asyncapi.core.callbacks.webhooks
 import airflow_provider_asyncapi.core.fetch.lineage

@@ -51,6 +51,7 @@ PROGRAMMING_ERRORS: Final = (
     SyntaxError,
     TypeError,
 )
+_TRIGGERER_MODULE: Final = "airflow.jobs.triggerer_job_runner"
 _CONNECTION_FIELDS: Final = ("conn_id", "conn_type", "host", "login", "password", "port", "extra")
 #: Status codes below 500 after which a retry may succeed.
 _TRANSIENT: Final = frozenset({http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS})
@@ -135,6 +136,12 @@ def is_task_process() -> bool:
     No task does in the triggerer. In ``dags test``, ``tasks test`` and ``dag.test()`` the supervisor has another class.
     """
     return type(getattr(task_runner, "SUPERVISOR_COMMS", None)) is CommsDecoder
+
+
+def is_triggerer_process() -> bool:
+    """Return whether this process is a triggerer, which runs the triggers of all DAGs."""
+    # By the name of the module, since importing it takes longer than all else in a task.
+    return type(getattr(task_runner, "SUPERVISOR_COMMS", None)).__module__ == _TRIGGERER_MODULE
 
 
 async def find_connection(conn_id: str) -> Connection | None:

@@ -13,6 +13,7 @@ from airflow_provider_asyncapi.core.lazy import load_lazily
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.connections.rotating_tokens import VariableTokenStore
+    from airflow_provider_asyncapi.connections.source_files import inspect_file
     from airflow_provider_asyncapi.connections.tokens import HostTokenStore
     from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, collect_auth_fields, collect_connection_fields
     from airflow_provider_asyncapi.core.callbacks.calls import parse_callback_secrets
@@ -33,6 +34,7 @@ __all__ = [
     "collect_auth_fields",
     "collect_connection_fields",
     "find_secret_values",
+    "inspect_file",
     "merge_profiles",
     "parse_callback_secrets",
     "read_mapping",
@@ -42,6 +44,7 @@ __getattr__ = load_lazily(
     globals(),
     {
         "airflow_provider_asyncapi.connections.rotating_tokens": "VariableTokenStore",
+        "airflow_provider_asyncapi.connections.source_files": "inspect_file",
         "airflow_provider_asyncapi.connections.tokens": "HostTokenStore",
         "airflow_provider_asyncapi.core.auth.registry": "AUTH_KINDS collect_auth_fields collect_connection_fields",
         "airflow_provider_asyncapi.core.callbacks.calls": "parse_callback_secrets",

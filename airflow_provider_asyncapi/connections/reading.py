@@ -38,6 +38,7 @@ def read_connection(
     *,
     mask: bool = True,
     loop: asyncio.AbstractEventLoop | None = None,
+    sends_files: bool = True,
 ) -> lazy.Api:
     """
     Return the API of a connection, for flows.
@@ -46,6 +47,7 @@ def read_connection(
     :param extra: the parsed extra of the connection; by default it is parsed here.
     :param mask: whether to mask its secrets in Airflow's logs, with a call that isn't possible in the triggerer.
     :param loop: the event loop that exchanges messages with Airflow's supervisor; None if the process has none.
+    :param sends_files: whether requests may send files; a triggerer, which all DAGs share, sends none.
     :raises ConfigurationError: if a field is missing or invalid.
     """
     extra = _parse_extra(connection) if extra is None else dict(extra)
@@ -84,6 +86,7 @@ def read_connection(
         make_nonce=make_nonce,
         tokens=tokens,
         rotating_tokens=rotating,
+        inspect_file=lazy.inspect_file if sends_files else None,
     )
 
 

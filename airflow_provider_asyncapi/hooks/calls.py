@@ -28,6 +28,7 @@ from airflow_provider_asyncapi.core.jobs.cancel import Cancellation, cancel
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, Outcome
+from airflow_provider_asyncapi.core.requests.bodies import FILE_PARAMETER
 from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
@@ -52,7 +53,7 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 #: Parameters that need a task: a callback resumes a task, and a request changes between the tries of a task.
 _TASK_PARAMETERS = frozenset({"callback", "on_changed_request"})
 _STEP = (*REQUEST_PARAMETERS, *STEP_PARAMETERS)
-_REQUEST = frozenset({*_STEP}) - {"method", "endpoint", "capture"}
+_REQUEST = frozenset({*_STEP, FILE_PARAMETER}) - {"method", "endpoint", "capture"}
 _SUBMIT = frozenset(plans.SubmitPlan.parameters) - {"cancel", "identifiers"}
 #: A hook waits for one job.
 _WAIT = frozenset(plans.WaitPlan.parameters) - {"files", *RERUN_PARAMETERS}
@@ -99,9 +100,10 @@ class HookCalls:
                     " been carried out"
                 )
             is_begun = True
-            step, schedule = RequestStep.parse(given, "request"), PollSchedule.parse_retries(retries)
-            policy = ResponsePolicy(is_repeatable=is_idempotent or step.is_repeatable)
-            return _to_response(send_step(api, step, api.merge_variables(variables or {}), schedule, policy))
+            step, schedule = RequestStep.parse(given, "request", sends_files=True), PollSchedule.parse_retries(retries)
+            policy, own = ResponsePolicy(is_repeatable=is_idempotent or step.is_repeatable), variables or {}
+            scope = api.merge_variables(own)
+            return _to_response(send_step(api, step, scope, schedule, policy, path_variables=own))
 
         return HookCall(make_flow)
 

@@ -20,6 +20,7 @@ from airflow_provider_asyncapi.airflow_private.supervisor import (
     find_connection,
     is_supervisor_async,
     is_task_process,
+    is_triggerer_process,
 )
 from airflow_provider_asyncapi.connections.reading import name_connection, read_connection
 from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
@@ -261,7 +262,8 @@ async def _look_up(conn_id: str) -> Connection:
 def _read(connection: Connection, loop: asyncio.AbstractEventLoop) -> Api:
     # mask_secret() calls the supervisor synchronously. On a thread of Airflow 3.1's triggerer this breaks the channel
     # that all triggers share. The worker that deferred the task has masked the secrets already.
-    return read_connection(connection, mask=is_task_process(), loop=loop)
+    # The files of a DAG's task are those of its worker. A triggerer may have others, of all DAGs.
+    return read_connection(connection, mask=is_task_process(), loop=loop, sends_files=not is_triggerer_process())
 
 
 def _make_tls_context(api: Api) -> ssl.SSLContext:

@@ -34,6 +34,7 @@ class SendParameters(ResponseParameters, total=False):
     """A request of the hook, with files and the retries after errors."""
 
     files: dict[str, Any]
+    body: dict[str, Any]
     max_consecutive_errors: int
     retry_delays: dict[int, float]
     retry_after: SelectorParam
@@ -51,6 +52,7 @@ class StepParameters(ResponseParameters, total=False):
 class SubmitParameters(StepParameters, total=False):
     """The parameters of a submission, as for ``AsyncApiTriggerOperator``."""
 
+    body: dict[str, Any]
     identifier: SelectorParam
     variables: dict[str, Any]
     prepare: dict[str, Any] | list[dict[str, Any]]

@@ -48,7 +48,10 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     :param xml: an XML body, as text. (templated)
     :param data: a form body as a mapping, or a text body as a string. (templated)
     :param files: multipart parts: field name to content, or to a mapping of ``content``, ``filename`` and
-        ``content_type``; ``data`` may hold the other fields. (templated)
+        ``content_type``; ``data`` may hold the other fields. With ``path`` in place of ``content``, the part is a file,
+        as for ``body``. (templated)
+    :param body: a file as body, which is read while it is sent: a mapping of ``path`` (a path of the worker, or any URL
+        that ``ObjectStoragePath`` accepts), ``content_type`` and ``max_bytes``. (templated)
     :param rules: a list of rules that decide what a response means, if its status code doesn't.
     :param prepare: the request that comes before the submit, such as the upload of a file, or a list of requests:
         mappings with the keys of a request, ``rules`` and ``capture``. The submit and all later requests may name what
@@ -88,6 +91,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         "xml",
         "data",
         "files",
+        "body",
         "variables",
         "prepare",
         "start",
@@ -121,6 +125,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         xml: str | None = None,
         data: dict[str, Any] | str | None = None,
         files: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
         rules: list[dict[str, Any]] | None = None,
         prepare: dict[str, Any] | list[dict[str, Any]] | None = None,
         start: dict[str, Any] | list[dict[str, Any]] | None = None,
@@ -150,6 +155,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         self.xml = xml
         self.data = data
         self.files = files
+        self.body = body
         self.rules = rules
         self.prepare = prepare
         self.start = start

@@ -28,6 +28,8 @@ from airflow_provider_asyncapi.tasks import lazy
 
 #: Parameters of a request that Airflow renders.
 _REQUEST = frozenset({"endpoint", "query_params", "headers", "json", "xml", "data", "files"})
+#: Name of the part of a description that consists of the paths of the files that its requests send.
+FILE_PATHS = "path"
 #: Arguments of the tasks for a single stage that a task for several stages has itself.
 _OF_THE_TASK = frozenset({"asyncapi_conn_id", "profile", "job_url", "deferrable", "variables", *RERUN_PARAMETERS})
 
@@ -134,7 +136,7 @@ class SubmitStage(Stage):
     """The requests that create and start a job."""
 
     table = "submit"
-    templated = _REQUEST | {"variables"}
+    templated = _REQUEST | {"body", "variables"}
 
     @property
     def plan_type(self) -> type[plans.SubmitPlan]:
@@ -150,6 +152,8 @@ class SubmitStage(Stage):
         is_whole: bool,
     ) -> set[str] | None:
         """Return the DAG's variables and the key; for ``start`` and ``cancel`` also the captures of the submit."""
+        if part == FILE_PATHS:
+            return _own_variables(described)
         needs_job = part in ("start", "cancel")
         known = self.provided_variables(described, provided) if needs_job else _variables_before_submit(described)
         own = {IDEMPOTENCY_KEY, CALLBACK_URL} if described.get("callback") else {IDEMPOTENCY_KEY}

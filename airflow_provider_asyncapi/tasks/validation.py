@@ -12,13 +12,15 @@ from airflow.providers.common.compat.sdk import XComArg
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVariableError
+from airflow_provider_asyncapi.core.http.file_bodies import BODY_VARIABLES
 from airflow_provider_asyncapi.core.json_values import as_list, freeze, thaw
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY
-from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS
+from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS, FILE_PARAMETER
 from airflow_provider_asyncapi.core.requests.request_template import SUBREQUESTS, iterate_strict_parts
 from airflow_provider_asyncapi.core.selectors.selector import walk_variable_users
 from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.jinja import has_template
+from airflow_provider_asyncapi.tasks.stages import FILE_PATHS
 
 #: Name of the part of a description that isn't one of the subrequests.
 OWN_REQUEST = "request"
@@ -29,13 +31,19 @@ SelectorVariables = Mapping[str, frozenset[tuple[str, str]]]
 
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 #: Parameters for which only their presence and the variables that they name matter.
-_OUTLINED_PARAMETERS = frozenset({"endpoint", "query_params", "headers", *BODY_PARAMETERS})
+_OUTLINED_PARAMETERS = frozenset({"endpoint", "query_params", "headers", *BODY_PARAMETERS, FILE_PARAMETER})
+#: The outline of a path.
+_SOME_PATH = "file"
 #: The outlined parameters that are a single string.
 _TEXTS = ("endpoint", "xml")
 #: The advice about captures for the message about an unknown variable.
 _CAPTURES_ADVICE = (
     "what a sensor captures is in its own job handle (job=wait.handle), and what the connection's profile captures is"
     " known only if the operator names the profile"
+)
+_PATHS_ADVICE = (
+    "a path can only name the task's own variables and the connection's, since an API must not choose the file that is"
+    " sent"
 )
 #: Variables that only some requests have, and the reason for the message.
 _VARIABLES_OF_SOME_REQUESTS = {
@@ -93,10 +101,12 @@ def check_variables(
     :raises UnknownVariableError: if one isn't; the message names the parameter and the known variables.
     """
     known = cache(find_known)
-    for part, where, text in _iterate_strict_texts(described, text_parameters):
+    for part, where, text, own in _iterate_strict_texts(described, text_parameters):
         if "{" in text:
             for variable in templates.find_variables(_JINJA.sub("", text)):
-                _check_known(variable.removeprefix("+"), f"{where}: {text!r}", known(part))
+                if variable not in own:
+                    advice = _PATHS_ADVICE if part == FILE_PATHS else None
+                    _check_known(variable.removeprefix("+"), f"{where}: {text!r}", known(part), advice)
     for part, named in in_selectors.items():
         where = f"{part}: selector" if part in SUBREQUESTS else "selector"
         for text, variable in sorted(named):
@@ -134,14 +144,14 @@ def check_warning_callback(given: Any, described: Mapping[str, Any], *, has_prof
         raise ConfigurationError("on_warning_callback: is never called without warn_after")
 
 
-def _check_known(variable: str, where: str, known: set[str] | None) -> None:
+def _check_known(variable: str, where: str, known: set[str] | None, advice: str | None = None) -> None:
     if known is None or variable in known or variable.startswith("connection."):
         return
     # Imported here for the message, since a DAG without a fetch needs no ways of paging.
     from airflow_provider_asyncapi.core.fetch.paging.registry import explain_page_variable
 
     shown = ", ".join(f"{{{name}}}" for name in sorted(known)) or "none"
-    why = _VARIABLES_OF_SOME_REQUESTS.get(variable) or explain_page_variable(variable) or _CAPTURES_ADVICE
+    why = advice or _VARIABLES_OF_SOME_REQUESTS.get(variable) or explain_page_variable(variable) or _CAPTURES_ADVICE
     if '"' in variable:
         why = f"{why}; {templates.HOW_TO_WRITE_JSON}"
     raise UnknownVariableError(
@@ -151,20 +161,34 @@ def _check_known(variable: str, where: str, known: set[str] | None) -> None:
 
 def _iterate_strict_texts(
     described: Mapping[str, Any], text_parameters: Iterable[str]
-) -> Iterator[tuple[str, str, str]]:
-    """Yield each text whose variables have to be known, as part of the description, parameter, text."""
+) -> Iterator[tuple[str, str, str, frozenset[str]]]:
+    """Yield each text whose variables have to be known: part of the description, parameter, text, own variables."""
     for name in text_parameters:
         if isinstance(described.get(name), str):
-            yield OWN_REQUEST, name, described[name]
+            yield OWN_REQUEST, name, described[name], frozenset()
     requests = [(OWN_REQUEST, "", described)]
     for part in sorted(described.keys() & SUBREQUESTS):
         requests += [(part, f"{part}.", each) for each in as_list(described[part]) if isinstance(each, Mapping)]
     for part, prefix, request in requests:
+        for where, path in _iterate_paths(request):
+            yield FILE_PATHS, f"{prefix}{where}", path, frozenset()
+        has_body = any(request.get(name) is not None for name in (*BODY_PARAMETERS, FILE_PARAMETER))
         for name, value in iterate_strict_parts(request):
+            own = BODY_VARIABLES if has_body and name != "endpoint" else frozenset()
             for text in templates.walk_strings(value):
                 # The value of a template may be a number, or part of a string.
                 if name == "endpoint" or not templates.is_json_text(_JINJA.sub("0", text)):
-                    yield part, f"{prefix}{name}", text
+                    yield part, f"{prefix}{name}", text, own
+
+
+def _iterate_paths(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the paths of the files that a request sends, each with its parameter."""
+    files = request.get("files")
+    parts = files.items() if isinstance(files, Mapping) else ()
+    named = {FILE_PARAMETER: request.get(FILE_PARAMETER), **{f"files[{name!r}]": part for name, part in parts}}
+    for where, file in named.items():
+        if isinstance(file, Mapping) and isinstance(path := file.get("path"), str):
+            yield f"{where}.path", path
 
 
 @lru_cache(maxsize=1024)
@@ -195,7 +219,29 @@ def _outline(name: str, value: Any, assumed: Iterable[str]) -> Any:
     if _has_xcoms(value) or any(map(has_template, texts)):
         variables.update(assumed)
     outline = "".join(f"{{{variable}}}" for variable in sorted(variables))
-    return outline if name in _TEXTS else {"": outline}
+    if name in _TEXTS:
+        return outline
+    if name == FILE_PARAMETER:
+        return _outline_file(value)
+    files = value.items() if name == "files" and isinstance(value, Mapping) else ()
+    parts = {part: _outline_file(file) for part, file in files if isinstance(file, Mapping) and "path" in file}
+    return {"": outline, **parts}
+
+
+def _outline_file(value: Any) -> Any:
+    """Return an outline of a file that a request sends; what is wrong with it stays wrong."""
+    if isinstance(value, XComArg) or (isinstance(value, str) and has_template(value)):
+        return {"path": _SOME_PATH}
+    if not isinstance(value, Mapping) or "path" not in value:
+        return value
+    path = value["path"]
+    is_path = isinstance(path, str | XComArg) or hasattr(path, "__fspath__") or hasattr(path, "as_uri")
+    kept = {
+        key: each
+        for key, each in value.items()
+        if not (isinstance(each, XComArg) or (isinstance(each, str) and has_template(each)))
+    }
+    return {**kept, "path": _SOME_PATH if is_path else path}
 
 
 def _has_xcoms(value: Any) -> bool:

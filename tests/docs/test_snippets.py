@@ -148,6 +148,9 @@ def run_recipe(
 ) -> None:
     spec = SERVERS[name]
     bucket = tmp_path / "bucket"
+    for path, content in spec.files.items():
+        (bucket / path).parent.mkdir(parents=True)
+        (bucket / path).write_bytes(content)
     (dag,) = load(source.replace(BUCKET, f"{bucket.as_uri()}/"), tmp_path)
     with contextlib.ExitStack() as running:
         server = running.enter_context(RunningServer(spec))

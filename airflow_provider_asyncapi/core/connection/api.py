@@ -9,9 +9,11 @@ from typing import Any
 from airflow_provider_asyncapi.core.auth.tokens import RotatingTokenStore, TokenStore
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import UnsafeValueError
+from airflow_provider_asyncapi.core.http.file_bodies import SourceFile
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.http.redaction import Redactor
 from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.requests.bodies import RenderedBody
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.templates import CONNECTION
 
@@ -29,6 +31,8 @@ class Api:
     :param tokens: the store in which processes share tokens; None if each process logs in on its own.
     :param rotating_tokens: the store of the newest token, if the connection has a refresh token that is replaced.
     :param auth_memory: the state of the kind of authentication between requests.
+    :param inspect_file: returns a file that a request sends, given its path or URL; it may block. None in processes
+        that send no files.
     """
 
     settings: ConnectionSettings
@@ -39,6 +43,7 @@ class Api:
     tokens: TokenStore | None = None
     rotating_tokens: RotatingTokenStore | None = None
     auth_memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    inspect_file: Callable[[str], SourceFile] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_settings(
@@ -50,9 +55,11 @@ class Api:
         make_nonce: Callable[[], str],
         tokens: TokenStore | None = None,
         rotating_tokens: RotatingTokenStore | None = None,
+        inspect_file: Callable[[str], SourceFile] | None = None,
     ) -> Api:
         """Return the API of a connection."""
-        return cls(settings, Redactor(settings.secrets()), clock, rng, make_nonce, tokens, rotating_tokens)
+        redact = Redactor(settings.secrets())
+        return cls(settings, redact, clock, rng, make_nonce, tokens, rotating_tokens, inspect_file=inspect_file)
 
     def seconds_until(self, until: float | None) -> float | None:
         """
@@ -80,19 +87,32 @@ class Api:
             del known[name]
         return {**known, **self.settings.variables}
 
-    def render_request(
+    def render_address(
         self, template: RequestTemplate, variables: Mapping[str, JsonValue], *, reference_base: str | None = None
+    ) -> Request:
+        """Return method and URL of a request, for messages; the arguments are those of :meth:`render_request`."""
+        url = template.render_url(variables, self.settings.base_url, reference_base=reference_base)
+        return Request(template.method, url)
+
+    def render_request(
+        self,
+        template: RequestTemplate,
+        variables: Mapping[str, JsonValue],
+        *,
+        reference_base: str | None = None,
+        body: RenderedBody | None = None,
     ) -> Request:
         """
         Return the request of a template.
 
         :param variables: the return value of :meth:`merge_variables`.
         :param reference_base: the URL against which a relative reference from the API is resolved.
+        :param body: as for :meth:`~.request_template.RequestTemplate.render`.
         :raises UnsafeValueError: if it would send a credential to a host that isn't trusted.
         :raises ConfigurationError: as :meth:`~.request_template.RequestTemplate.render` does.
         """
         settings = self.settings
-        request = template.render(variables, settings.base_url, reference_base=reference_base)
+        request = template.render(variables, settings.base_url, reference_base=reference_base, body=body)
         if not settings.trusts(request.url) and (named := settings.confidential_variables & template.find_variables()):
             raise UnsafeValueError(
                 f"{request}: not sent, since the request contains {{{min(named)}}}, and another host gets no"

@@ -42,18 +42,27 @@ class RequestStep:
 
     @classmethod
     def parse(
-        cls, given: Mapping[str, Any], name: str, *, method: str | None = None, complete: bool = True
+        cls,
+        given: Mapping[str, Any],
+        name: str,
+        *,
+        method: str | None = None,
+        complete: bool = True,
+        sends_files: bool = False,
     ) -> RequestStep:
         """
         Read a step from plain data: a request, and beside it the keys of :data:`STEP_PARAMETERS`.
 
         :param complete: whether a missing parameter is an error; False if a profile may still add it.
+        :param sends_files: whether the request can send files.
         :raises ConfigurationError: if a part is invalid; the message names it.
         """
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"{name}: has to be a mapping that describes a request, not {given!r}")
         with _set_step_of_errors(name):
-            request = RequestTemplate.parse(given, name, method=method, also=STEP_PARAMETERS, complete=complete)
+            request = RequestTemplate.parse(
+                given, name, method=method, also=STEP_PARAMETERS, complete=complete, sends_files=sends_files
+            )
         if name == "submit":
             step_rules = rules.parse_rules(given.get("rules"))
         else:

@@ -10,10 +10,17 @@ from urllib.parse import urlencode
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.foreign_names import find_foreign_name
+from airflow_provider_asyncapi.core.http.file_bodies import BODY_VARIABLES, RequestBody, describe_body
 from airflow_provider_asyncapi.core.http.messages import Request, validate_header
 from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.json_values import as_list
-from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS, Body, check_multipart
+from airflow_provider_asyncapi.core.requests.bodies import (
+    BODY_PARAMETERS,
+    FILE_PARAMETER,
+    Body,
+    RenderedBody,
+    check_multipart,
+)
 from airflow_provider_asyncapi.core.templates import Variables
 
 #: The parameters that describe a request, on an operator or in a mapping such as ``cancel``.
@@ -69,6 +76,7 @@ class RequestTemplate:
         method: str | None = None,
         also: tuple[str, ...] = (),
         complete: bool = False,
+        sends_files: bool = False,
     ) -> RequestTemplate:
         """
         Read a request from plain data.
@@ -78,17 +86,17 @@ class RequestTemplate:
         :param method: the default method; if None, POST with a body and GET without.
         :param also: further keys that the caller reads itself.
         :param complete: whether a missing endpoint is an error; False if a profile may still add it.
+        :param sends_files: whether the request can send files.
         :raises ConfigurationError: if there are unknown keys, an unknown method, two bodies, or values of the wrong
             type.
         """
         if problem := find_foreign_name(given, REQUEST_PARAMETERS):
             raise ConfigurationError(f"{where}: {problem}")
-        unknown = [name for name in given if name not in (*REQUEST_PARAMETERS, *also)]
+        known = (*REQUEST_PARAMETERS, *([FILE_PARAMETER] if sends_files else []), *also)
+        unknown = [name for name in given if name not in (*known, FILE_PARAMETER)]
         if unknown:
-            raise ConfigurationError(
-                f"{where}: unknown key {unknown[0]!r}; a request has {', '.join((*REQUEST_PARAMETERS, *also))}"
-            )
-        body = Body.parse(given, where)
+            raise ConfigurationError(f"{where}: unknown key {unknown[0]!r}; a request has {', '.join(known)}")
+        body = Body.parse(given, where, sends_files=sends_files)
         chosen = given.get("method") or method or ("POST" if body else "GET")
         if not isinstance(chosen, str) or chosen.upper() not in METHODS:
             raise ConfigurationError(f"{where}: method {chosen!r} isn't one of {', '.join(METHODS)}")
@@ -112,16 +120,37 @@ class RequestTemplate:
         strings = templates.walk_strings([self.endpoint, self.query_params, self.headers, body])
         return {name.removeprefix("+") for text in strings for name in templates.find_variables(text)}
 
-    def render(self, variables: Variables, base_url: str, *, reference_base: str | None = None) -> Request:
+    def find_body_variables(self) -> frozenset[str]:
+        """Return the variables of the request's own body (:data:`~.file_bodies.BODY_VARIABLES`) that it names."""
+        texts = templates.walk_strings([self.query_params, self.headers])
+        return BODY_VARIABLES.intersection(name for text in texts for name in templates.find_variables(text))
+
+    def render_url(self, variables: Variables, base_url: str, *, reference_base: str | None = None) -> str:
+        """Return the URL of the request without its query parameters; the arguments are those of :meth:`render`."""
+        return templates.render_url(self.endpoint, variables, base_url, reference_base=reference_base)
+
+    def render(
+        self,
+        variables: Variables,
+        base_url: str,
+        *,
+        reference_base: str | None = None,
+        body: RenderedBody | None = None,
+    ) -> Request:
         """
         Return the request.
 
         :param base_url: the connection's URL.
         :param reference_base: the URL against which a relative reference from the API is resolved.
+        :param body: the rendered body; needed if it contains files.
         :raises UnknownVariableError: if endpoint, query_params or headers contain an unknown variable.
         :raises UnsafeValueError: if the value of a variable isn't allowed in its place.
         """
-        url = templates.render_url(self.endpoint, variables, base_url, reference_base=reference_base)
+        url = self.render_url(variables, base_url, reference_base=reference_base)
+        if self.body is not None:
+            body = self.body.render(variables) if body is None else body
+            named = self.find_body_variables() - variables.keys()
+            variables = {**variables, **describe_body(body[0], named)} if named else variables
         query = [
             (name, text)
             for name, value in self.query_params.items()
@@ -134,9 +163,10 @@ class RequestTemplate:
             for name, value in self.headers.items()
             if value is not None
         )
-        content, defaults = None, {"Accept": _DEFAULT_ACCEPT}
-        if self.body is not None:
-            content, content_type = self.body.render(variables)
+        content: RequestBody = None
+        defaults = {"Accept": _DEFAULT_ACCEPT}
+        if self.body is not None and body is not None:
+            content, content_type = body
             defaults["Content-Type"] = content_type
             if self.body.kind == "files" and (own := _take_content_type(headers)) is not None:
                 # Only we know a multipart body's boundary.
@@ -164,7 +194,10 @@ def find_secret(request: Mapping[str, Any]) -> str | None:
 
     :return: the parameter and the name, for messages; None if there is none.
     """
-    for parameter, value in (*iterate_strict_parts(request), *((name, request.get(name)) for name in BODY_PARAMETERS)):
+    for parameter, value in (
+        *iterate_strict_parts(request),
+        *((name, request.get(name)) for name in (*BODY_PARAMETERS, FILE_PARAMETER)),
+    ):
         if name := _find_secret_field(value):
             return f"{parameter}: {name!r}"
     return None

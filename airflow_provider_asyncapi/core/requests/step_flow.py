@@ -7,6 +7,7 @@ import dataclasses
 import logging
 from collections.abc import Container, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log
@@ -14,6 +15,7 @@ from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,
     AsyncApiError,
     ContentError,
+    FileUnavailableError,
     JobFailedError,
     RedirectError,
     ResponseError,
@@ -28,6 +30,7 @@ from airflow_provider_asyncapi.core.requests.classification import (
     rule_handles_status_code,
 )
 from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.requests.request_files import build_request, inspect_files
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.response_errors import (
     NO_MESSAGE,
@@ -45,6 +48,8 @@ from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, cap
 from airflow_provider_asyncapi.core.status import rules
 from airflow_provider_asyncapi.core.templates import Variables
 
+_NO_VARIABLES: Variables = MappingProxyType({})
+
 
 def send_step(
     api: Api,
@@ -54,26 +59,31 @@ def send_step(
     policy: ResponsePolicy,
     *,
     base: str | None = None,
+    path_variables: Variables = _NO_VARIABLES,
 ) -> Flow[tuple[Response, Outcome | None]]:
     """
     Send the request of a step.
 
     :param policy: what its responses mean, beside the rules of the step.
     :param base: the URL against which references from the API are resolved.
+    :param path_variables: the variables that the paths of files may name: those of the task, and none of a response.
     :return: the response, and its outcome by the rules; None if no rule matches.
     :raises AmbiguousSubmitError: if the request may have been carried out, and can't be repeated.
     :raises JobFailedError: if a rule classifies the response as a failure.
     :raises RequestRejectedError: if the API rejects the request.
     :raises UnavailableError: after too many transient errors in a row.
+    :raises FileUnavailableError: if a file of the body can't be read, or changes while it is sent.
     """
-    request = api.render_request(step.request, scope, reference_base=base)
+    files = yield from inspect_files(api, step.request, path_variables)
+    request = yield from build_request(api, step.request, scope, files, reference_base=base)
     budget = RetryBudget(schedule)
     sending_policy = policy.also_final(step.rules, scope)
     while True:
         response: Response | None = None
         problem: AsyncApiError
         try:
-            response = yield from _send_until_accepted(api, step, request, sending_policy)
+            sending = _send_until_accepted(api, step, request, sending_policy)
+            response = yield from _mark_repetition(budget, sending)
         except TransportError as error:
             if not policy.may_repeat(request, error):
                 raise build_ambiguous_error(step, request, error) from error
@@ -91,6 +101,15 @@ def send_step(
             if outcome is None and not policy.may_repeat(request, response):
                 raise build_ambiguous_error(step, request, problem) from problem
         yield from budget.wait_before_retry(api, problem, response)
+
+
+def _mark_repetition(budget: RetryBudget, sending: Flow[Response]) -> Flow[Response]:
+    """Send a request; if a file can't be read now, note in the error whether the request was sent before."""
+    try:
+        return (yield from sending)
+    except FileUnavailableError as error:
+        error.sent = budget.errors > 0
+        raise
 
 
 def _send_until_accepted(api: Api, step: RequestStep, request: Request, policy: ResponsePolicy) -> Flow[Response]:

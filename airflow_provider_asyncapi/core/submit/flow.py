@@ -15,6 +15,7 @@ from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ConfigurationError,
     ContentError,
+    FileUnavailableError,
     JobFailedError,
     JobNotFoundError,
     MissingValueError,
@@ -25,11 +26,13 @@ from airflow_provider_asyncapi.core.errors import (
     UnstorableValueError,
 )
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
+from airflow_provider_asyncapi.core.http.file_bodies import BODY_VARIABLES
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle, check_identifier
 from airflow_provider_asyncapi.core.json_values import as_list
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, IDENTIFIERS, Outcome
+from airflow_provider_asyncapi.core.requests.request_files import inspect_files
 from airflow_provider_asyncapi.core.requests.response_errors import (
     build_rejection_error,
     describe_bad_response,
@@ -56,8 +59,12 @@ T = TypeVar("T")
 _MOVED = frozenset({301, 307, 308})
 #: Placeholders for the values that differ in each try or Clear, so that they don't change the fingerprint.
 _PLACEHOLDERS = {IDEMPOTENCY_KEY: "key", CALLBACK_URL: "https://callback.invalid"}
+#: Placeholders for values that aren't known without reading the files of a request.
+_BODY_PLACEHOLDERS = dict.fromkeys(BODY_VARIABLES, "body")
 #: Errors after which the API is known to have made no job of the request.
 _REJECTED = (RequestRejectedError, RedirectError, JobFailedError)
+#: Errors after which a request may not have been carried out.
+_NOT_SUBMITTED = (*_REJECTED, UnavailableError, FileUnavailableError)
 
 
 def submit(
@@ -80,11 +87,8 @@ def submit(
     """
     _check_variables(plan)
     scope = api.merge_variables(plan.variables, variables or {})
-    known = {**scope, **_PLACEHOLDERS, **make_placeholders(api, plan)}
-    request = api.render_request(plan.submit.request, known)
-    prepare = [api.render_request(step.request, known) for step in plan.prepare]
-    new = dataclasses.replace(
-        new, fingerprint=fingerprint(api, request, prepare), parts=digest_parts(api, request, prepare)
+    request, new = yield from _identify_requests(
+        api, plan, new, saved, {**scope, **_PLACEHOLDERS, **make_placeholders(api, plan)}
     )
     captured = {} if saved is None else saved.captured
     record = yield from _resume_submission(api, plan, new, saved, api.merge_variables(scope, captured), request)
@@ -103,6 +107,42 @@ def submit(
     if handle.outcome.is_final:
         yield Log(logging.INFO, f"The job is over already: {handle.outcome}")
     return handle
+
+
+def _identify_requests(
+    api: Api, plan: SubmitPlan, new: Submission, saved: Submission | None, variables: Variables
+) -> Flow[tuple[Request, Submission]]:
+    """
+    Return the submit, and the submission of this try with the fingerprint of its requests.
+
+    An earlier try may have sent a file that isn't there any more; then the requests count as unchanged.
+
+    :param variables: all variables, with placeholders for those that differ from try to try.
+    :raises FileUnavailableError: if a file isn't there, and no earlier try may have sent it.
+    """
+    requests: list[Request] = []
+    missing: FileUnavailableError | None = None
+    for step in (plan.submit, *plan.prepare):
+        body = None
+        if step.request.body is not None and step.request.body.files:
+            try:
+                files = yield from inspect_files(api, step.request, plan.variables)
+            except FileUnavailableError as error:
+                if saved is None or saved.generation != new.generation or not (saved.prepared or saved.sent_at):
+                    raise
+                missing = error
+                continue
+            body = step.request.body.render(variables, files)
+        named = _BODY_PLACEHOLDERS if body else {}
+        requests.append(api.render_request(step.request, {**named, **variables}, body=body))
+    if missing is not None and saved is not None:
+        yield Log(logging.WARNING, f"{missing}; the request counts as unchanged since the earlier try")
+        unsent = Request(plan.submit.request.method, api.settings.base_url)
+        return unsent, dataclasses.replace(new, fingerprint=saved.fingerprint, parts=saved.parts)
+    request, *prepare = requests
+    return request, dataclasses.replace(
+        new, fingerprint=fingerprint(api, request, prepare), parts=digest_parts(api, request, prepare)
+    )
 
 
 def _check_variables(plan: SubmitPlan) -> None:
@@ -188,7 +228,7 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
 
     record = dataclasses.replace(record, sent_at=record.sent_at or api.clock())
     policy = ResponsePolicy(is_final=has_identifier, is_repeatable=plan.is_repeatable)
-    sending = send_step(api, plan.submit, scope, plan.schedule, policy)
+    sending = send_step(api, plan.submit, scope, plan.schedule, policy, path_variables=plan.variables)
     try:
         response, outcome = yield from save_before_sending(record, sending)
     except AmbiguousSubmitError as error:
@@ -201,7 +241,7 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
             # The API may still process the request, so this try doesn't send it again.
             raise UnavailableError(f"{problem}; the lookup finds no job; a later try may submit it") from problem
         return found
-    except (*_REJECTED, UnavailableError) as error:
+    except _NOT_SUBMITTED as error:
         yield from _save_if_not_submitted(record, error, policy)
         if isinstance(error, JobNotFoundError):
             # A submit asks for no job, so a 404 is about the address.
@@ -262,7 +302,8 @@ def save_handle(
 def _save_if_not_submitted(record: Submission, error: Exception, policy: ResponsePolicy) -> Flow[None]:
     """Save that a request was not carried out, if that is certain."""
     # A repeatable request may have been sent several times, and the last error says nothing about the earlier ones.
-    if isinstance(error, _REJECTED) or not policy.is_repeatable:
+    is_unsent = isinstance(error, FileUnavailableError) and not error.sent
+    if isinstance(error, _REJECTED) or is_unsent or not policy.is_repeatable:
         yield SaveSubmission(record)
 
 
@@ -287,7 +328,7 @@ def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission,
             raise set_error_fields(missing_one, request, response) from None
         if found is not None:
             yield Log(logging.INFO, f"The lookup has found job {api.redact(', '.join(map(str, found[1])))}")
-            submitted = api.render_request(plan.submit.request, variables)
+            submitted = api.render_address(plan.submit.request, variables)
             address = redact_url(submitted.url.partition("?")[0])
             handle = JobHandle(None, submitted_at=record.sent_at, urls={"submit": address})
             handle = _set_identifiers(plan, handle.with_variables({**record.captured, **plan.variables}), *found)
@@ -308,14 +349,14 @@ def _send_start_requests(
         scope = api.merge_variables(scope, handle.scope())
         base = handle.urls.get("submit")
         if record.sent and not step.is_repeatable:
-            request = api.render_request(step.request, scope, reference_base=base)
+            request = api.render_address(step.request, scope, reference_base=base)
             raise build_ambiguous_error(step, request, "an earlier try was cut off while it started the job")
         record = dataclasses.replace(record, sent=False)
         policy = ResponsePolicy(is_repeatable=step.is_repeatable, redirect_accepts=True)
         try:
-            sending = send_step(api, step, scope, plan.schedule, policy, base=base)
+            sending = send_step(api, step, scope, plan.schedule, policy, base=base, path_variables=plan.variables)
             response, outcome = yield from save_before_sending(record, sending)
-        except (*_REJECTED, UnavailableError) as error:
+        except _NOT_SUBMITTED as error:
             yield from _save_if_not_submitted(record, error, policy)
             raise
         handle = dataclasses.replace(handle, outcome=outcome or Outcome.RUNNING)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list
+from airflow_provider_asyncapi.core.requests.bodies import FILE_PARAMETER
 from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep, read_flag
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.requests.schedule import RETRY_PARAMETERS, PollSchedule
@@ -18,6 +19,7 @@ from airflow_provider_asyncapi.core.templates import CONNECTION
 #: Parameters of the operator that submits.
 SUBMIT_PARAMETERS = (
     *REQUEST_PARAMETERS,
+    FILE_PARAMETER,
     *STEP_PARAMETERS,
     "identifier",
     "identifiers",
@@ -151,11 +153,12 @@ class SubmitPlan:
             )
         name = "identifiers" if several else "identifier"
         identifier = given.get(name)
-        request = {name: value for name, value in given.items() if name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS)}
+        own = (*REQUEST_PARAMETERS, FILE_PARAMETER, *STEP_PARAMETERS)
+        request = {name: value for name, value in given.items() if name in own}
         return cls(
-            submit=RequestStep.parse(request, "submit", method="POST", complete=complete),
+            submit=RequestStep.parse(request, "submit", method="POST", complete=complete, sends_files=True),
             identifier=SelectorChain.parse_optional(identifier, name) or SelectorChain(()),
-            start=tuple(RequestStep.parse(step, "start", method="POST") for step in as_list(given.get("start"))),
+            start=_parse_steps(given, "start"),
             variables=_parse_variables(given.get("variables") or {}),
             schedule=PollSchedule.parse_retries(given),
             lookup=Lookup.parse(given.get("lookup"), identifier),
@@ -163,8 +166,12 @@ class SubmitPlan:
             on_changed_request=on_changed_request,
             cancel=RequestStep.parse_optional(given.get("cancel"), "cancel", method="POST"),
             has_several_jobs=several,
-            prepare=tuple(RequestStep.parse(step, "prepare", method="POST") for step in as_list(given.get("prepare"))),
+            prepare=_parse_steps(given, "prepare"),
         )
+
+
+def _parse_steps(given: Mapping[str, Any], name: str) -> tuple[RequestStep, ...]:
+    return tuple(RequestStep.parse(step, name, method="POST", sends_files=True) for step in as_list(given.get(name)))
 
 
 def _check_several(given: Mapping[str, Any]) -> None:

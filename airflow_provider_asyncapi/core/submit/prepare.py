@@ -30,7 +30,9 @@ def send_prepare_requests(api: Api, plan: SubmitPlan, record: Submission, scope:
         yield Log(logging.INFO, f"{record.prepared} of {len(plan.prepare)} prepare requests were answered already")
     for step in plan.prepare[record.prepared :]:
         variables = api.merge_variables(scope, record.captured)
-        response, _ = yield from send_step(api, step, variables, plan.schedule, REPEATABLE)
+        response, _ = yield from send_step(
+            api, step, variables, plan.schedule, REPEATABLE, path_variables=plan.variables
+        )
         found = extract_captures(step.captures, response, variables)
         # They will be in the job's handle, whose limits hold for them too.
         captured = JobHandle(None).with_variables({**record.captured, **found}, "prepare.capture").variables

@@ -139,6 +139,7 @@ class Spec:
     :param counted: how often things have to have happened.
     :param states: of tasks that don't end as a success.
     :param calls_back: whether it calls back, so that Airflow's side of that is needed.
+    :param files: the files that are in the bucket before, by their names.
     """
 
     handler: Handler
@@ -147,6 +148,7 @@ class Spec:
     counted: Mapping[str, int]
     states: Mapping[str, str]
     calls_back: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 SERVERS: dict[str, Spec] = {}
@@ -161,6 +163,7 @@ def server(
     counted: Mapping[str, int] | None = None,
     states: Mapping[str, str] | None = None,
     calls_back: bool = False,
+    files: Mapping[str, bytes] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register a server; with the usual connection it wants its bearer token in each request."""
 
@@ -171,7 +174,7 @@ def server(
                 need(call.headers.get("authorization") == f"Bearer {TOKEN}", "no valid token", 401)
             return handler(state, call)
 
-        SERVERS[name] = Spec(checked, expected, connection, counted or {}, states or {}, calls_back)
+        SERVERS[name] = Spec(checked, expected, connection, counted or {}, states or {}, calls_back, files or {})
         return handler
 
     return register

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any
 
 from lxml import etree
@@ -95,6 +97,25 @@ def prepare(state: State, call: Call) -> Reply:
             return Reply(200, {"status": status, "output_file_id": "file-2"})
         case "GET /files/file-2/content":
             return Reply(200, b'{"custom_id": "1", "ok": true}\n')
+    raise unknown(call)
+
+
+@server("files", 2, files={"in/2026-01-31/orders.csv": b"id\n1\n2\n"})
+def files(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /uploads":
+            return Reply(201, {"id": "u-1", "url": "/uploads/u-1/content"})
+        case "PUT /uploads/u-1/content":
+            need(call.headers["content-type"] == "text/csv", "which type?")
+            digest = hashlib.md5(call.body, usedforsecurity=False).digest()
+            need(base64.b64decode(call.headers["content-md5"]) == digest, "the file is broken")
+            state.seen["rows"] = call.body.count(b"\n") - 1
+            return Reply(204)
+        case "POST /imports":
+            need(call.json == {"upload": "u-1"} and "rows" in state.seen, "no such upload")
+            return Reply(202, {"id": 7})
+        case "GET /imports/7":
+            return Reply(200, {"state": progress(state, ("running", "done")), "rows": state.seen["rows"]})
     raise unknown(call)
 
 

@@ -16,6 +16,7 @@ from airflow_provider_asyncapi.airflow_private.supervisor import (
     AirflowUnavailableError,
     find_connection,
     is_task_process,
+    is_triggerer_process,
     read_xcom,
     send_to_supervisor,
     write_xcom,
@@ -199,7 +200,7 @@ def test_without_a_supervisor_a_connection_that_no_backend_has_is_missing(
         (None, False),
     ],
 )
-def test_only_the_line_of_a_worker_says_that_a_task_runs_in_this_process(
+def test_the_line_to_airflow_says_whether_this_process_runs_a_task_or_is_a_triggerer(
     monkeypatch: pytest.MonkeyPatch, line: str | None, expected: bool
 ) -> None:
     from airflow.sdk.execution_time import task_runner
@@ -210,3 +211,4 @@ def test_only_the_line_of_a_worker_says_that_a_task_runs_in_this_process(
         kind = pkgutil.resolve_name(line)
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", kind.__new__(kind), raising=False)
     assert is_task_process() is expected
+    assert is_triggerer_process() is (line is not None and "triggerer" in line)

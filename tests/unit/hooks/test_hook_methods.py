@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hashlib
 import inspect
 import json
 import typing
@@ -253,6 +255,44 @@ def test_the_connections_profile_counts_if_the_hook_has_none(api: ApiServer, con
     assert job.identifier == "/jobs/7"
 
 
+# Files
+
+
+def test_a_request_and_a_submit_send_files(api: ApiServer, call: Caller, tmp_path: Path) -> None:
+    (tmp_path / "d1.csv").write_bytes(b"1,2")
+    api.respond_to("PUT /files/d1", reply({}))
+    file = {"path": f"{tmp_path}/{{day}}.csv", "content_type": "text/csv"}
+    headers = {"Content-MD5": "{body_md5}"}
+    call("request", "PUT", "/files/{day}", body=file, headers=headers, variables={"day": "d1"})
+    api.respond_to("POST /jobs", reply({"id": 7}))
+    submit = {"endpoint": "/jobs", "files": {"file": file}, "identifier": "id", "variables": {"day": "d1"}}
+    assert call("submit_job", **submit).identifier == 7
+    put, post = api.requests
+    assert (put.body, put.headers["Content-Type"]) == (b"1,2", "text/csv")
+    assert put.headers["Content-MD5"] == base64.b64encode(hashlib.md5(b"1,2", usedforsecurity=False).digest()).decode()
+    assert b'name="file"; filename="d1.csv"' in post.body
+
+
+@pytest.mark.parametrize("name", ["no.csv", "large.csv"])
+def test_a_file_that_cant_be_sent_is_an_exception(api: ApiServer, call: Caller, tmp_path: Path, name: str) -> None:
+    (tmp_path / "large.csv").write_bytes(b"1,2")
+    expected: tuple[type[Exception], str] = (exceptions.AsyncApiFileUnavailable, r"no\.csv' isn't there")
+    if name == "large.csv":
+        expected = exceptions.AsyncApiConfigurationError, "has 3 bytes, and max_bytes is 2"
+    with pytest.raises(expected[0], match=expected[1]):
+        call("request", "PUT", "/x", body={"path": str(tmp_path / name), "max_bytes": 2})
+    assert not api.requests
+
+
+def test_a_trigger_sends_no_file(
+    api: ApiServer, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(clients, "is_triggerer_process", lambda: True)
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match="files can only be sent from a worker"):
+        asyncio.run(AsyncApiHook().arequest("PUT", "/x", body={"path": str(tmp_path / "a.csv")}))
+    assert not api.requests
+
+
 # Mistakes
 
 
@@ -265,6 +305,8 @@ def test_the_connections_profile_counts_if_the_hook_has_none(api: ApiServer, con
         ("submit_job", (), {"endpoint": "/jobs"}, "identifier: is missing"),
         ("request", ("GET", "/x"), {"capture": {}}, "capture: isn't a parameter"),
         ("get_job", (7,), {"endpoint": "/x"}, "completion_key: is missing"),
+        ("get_job", (7,), {**STATUS, "json": None, "body": {"path": "/x"}}, "body: isn't a parameter"),
+        ("cancel_job", (7,), {"endpoint": "/x", "files": {"a": {"path": "/x"}}}, "this request can't send a file"),
         ("get_job", ("",), STATUS, "job: an identifier can't be empty"),
         ("wait_for_job", (7,), {**STATUS, "timeout": -1}, "timeout: has to be a number of seconds"),
         ("wait_for_job", (7,), {**STATUS, "timeout": "1h"}, "timeout: has to be a number of seconds"),

@@ -1,12 +1,16 @@
 import datetime as dt
 import json
 from email import message_from_bytes
+from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
 from lxml import etree
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVariableError, UnsafeValueError
+from airflow_provider_asyncapi.core.http.file_bodies import FileBody
 from airflow_provider_asyncapi.core.requests.bodies import Body
+from tests.unit.fake_files import MemoryFiles
 
 VARIABLES = {"id": 7, "name": "a \"<b>\" & 'c'", "list": ["x", 1], "half": "\ud800"}
 
@@ -149,3 +153,123 @@ def test_half_a_character_is_an_error_that_names_it(given):
 def test_a_wrong_body_is_an_error_that_names_the_parameter(given, message):
     with pytest.raises(ConfigurationError, match=message):
         Body.parse(given, "request")
+
+
+# Files
+
+
+def parse_with_files(**given):
+    body = Body.parse(given, "submit", sends_files=True)
+    assert body is not None
+    return body
+
+
+def test_a_body_may_be_a_file():
+    files = MemoryFiles(a_csv=b"1,2")
+    body = parse_with_files(body={"path": "/data/{day}.csv", "content_type": "text/{kind}"})
+    assert body.files[""].render_path({"day": "d1"}) == "/data/d1.csv"
+    source = files.inspect("a.csv")
+    assert body.render({"kind": "csv"}, {"": source}) == (FileBody((source,)), "text/csv")
+    assert parse_with_files(body={"path": "/x"}).render({}, {"": source})[1] == "application/octet-stream"
+
+
+def test_parts_may_be_files_beside_texts_and_fields():
+    files = MemoryFiles(a_csv=b"1,2", b_bin=b"\xff")
+    body = parse_with_files(
+        data={"purpose": "{id}"},
+        files={
+            "note": "hello",
+            "a": {"path": "/x/a.csv", "content_type": "text/csv"},
+            "b": {"path": "s3://bucket/b.bin", "filename": "{id}.bin"},
+        },
+    )
+    sources = {"a": files.inspect("a.csv"), "b": files.inspect("b.bin")}
+    content, content_type = body.render({"id": 7, "idempotency_key": "k"}, sources)
+    assert isinstance(content, FileBody)
+    encoded = b"".join(content.read_chunks())
+    assert len(encoded) == content.size
+    message: Any = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + encoded)
+    field, note, first, second = message.get_payload()
+    assert (field.get_payload(), note.get_payload()) == ("7", "hello")
+    assert first["content-disposition"] == 'form-data; name="a"; filename="a.csv"'
+    assert (first["content-type"], first.get_payload()) == ("text/csv", "1,2")
+    assert second["content-disposition"] == 'form-data; name="b"; filename="7.bin"'
+    assert second.get_payload(decode=True) == b"\xff"
+
+
+def test_the_boundary_between_files_is_the_same_each_time_and_depends_on_the_key():
+    body = parse_with_files(files={"a": {"path": "/x/a.csv"}})
+    source = MemoryFiles(a_csv=b"1").inspect("a.csv")
+    first, again, other = (body.render({"idempotency_key": key}, {"a": source}) for key in "aab")
+    assert first == again
+    assert first[1] != other[1]
+
+
+def test_a_path_may_be_an_object():
+    assert parse_with_files(body={"path": PurePosixPath("/x/a.csv")}).files[""].path == "/x/a.csv"
+    assert parse_with_files(body={"path": ObjectPath("s3://b/a.csv")}).files[""].path == "s3://b/a.csv"
+
+
+class ObjectPath:
+    """A path as that of an object store, which has no path in the file system."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __str__(self) -> str:
+        return self.url
+
+    def as_uri(self) -> str:
+        return self.url
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "message"),
+    [
+        (
+            "/data/{file}",
+            UnknownVariableError,
+            r"submit: body\.path: the variable \{file\} isn't set; .* an API must not",
+        ),
+        (" ", UnsafeValueError, r"submit: body\.path: is empty; it is the path or URL of a file"),
+        ("/data/{up}/x", UnsafeValueError, r"body\.path: a variable must not lead to another folder: '/data/\.\./x'"),
+        ("/data/{half}", UnsafeValueError, r"body\.path: the variable \{half\} holds a line break or another control"),
+    ],
+)
+def test_a_path_that_a_response_or_a_variable_could_choose_is_refused(path, kind, message):
+    reference = parse_with_files(body={"path": path}).files[""]
+    with pytest.raises(kind, match=message):
+        reference.render_path({"up": "..", "half": "\ud800"})
+
+
+def test_the_author_of_the_dag_may_name_any_folder():
+    assert parse_with_files(body={"path": "../x"}).files[""].render_path({}) == "../x"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"body": "text"},
+            r"submit: body has to be a mapping with the path of a file, not str; a text is sent with data",
+        ),
+        ({"body": {"content_type": "x"}}, "body has to be a mapping with the path of a file"),
+        ({"body": {"path": 7}}, r"submit: body\.path: has to be a path or URL, not 7"),
+        ({"body": {"path": "/x", "file": "y"}}, "body has the unknown key 'file'; it may have path, content_type, max"),
+        ({"body": {"path": "/x", "max_bytes": "1"}}, r"body\.max_bytes: has to be a number of bytes, not '1'"),
+        ({"body": {"path": "/x", "max_bytes": True}}, r"body\.max_bytes: has to be a number of bytes, not True"),
+        ({"body": {"path": "/x", "max_bytes": -1}}, r"body\.max_bytes: has to be a number of bytes, not -1"),
+        ({"body": {"path": "/x"}, "json": {}}, "only one body is possible, but json and body are given"),
+        ({"files": {"a": {"path": "/x", "content": "y"}}}, r"files\['a'\] has the unknown key 'content'"),
+        ({"files": {"a": {"path": None}}}, r"files\['a'\]\.path: has to be a path or URL, not None"),
+    ],
+)
+def test_a_wrong_file_is_an_error_that_names_the_parameter(given, message):
+    with pytest.raises(ConfigurationError, match=message):
+        parse_with_files(**given)
+
+
+@pytest.mark.parametrize("given", [{"body": {"path": "/x"}}, {"files": {"a": {"path": "/x"}}}])
+def test_a_request_that_is_not_sent_on_a_worker_cant_send_a_file(given):
+    with pytest.raises(ConfigurationError, match=r"status request: .*\.path: this request can't send a file: only"):
+        Body.parse(given, "status request")
