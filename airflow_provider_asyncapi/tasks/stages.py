@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -32,6 +32,11 @@ _REQUEST = frozenset({"endpoint", "query_params", "headers", "json", "xml", "dat
 FILE_PATHS = "path"
 #: Arguments of the tasks for a single stage that a task for several stages has itself.
 _OF_THE_TASK = frozenset({"asyncapi_conn_id", "profile", "job_url", "deferrable", "variables", *RERUN_PARAMETERS})
+
+#: The parameters of a stage that the DAG and its profile set.
+Description: TypeAlias = Mapping[str, Any]
+#: The names of variables; None if they aren't known when the DAG is parsed.
+Names: TypeAlias = set[str] | None
 
 
 class Stage:
@@ -64,9 +69,7 @@ class Stage:
         """The variables that the rendered value of a template in a request is assumed to name."""
         return ()
 
-    def allowed_variables(
-        self, part: str, described: Mapping[str, Any], provided: set[str] | None, *, is_whole: bool
-    ) -> set[str] | None:
+    def allowed_variables(self, part: str, described: Description, provided: Names, *, is_whole: bool) -> Names:
         """
         Return the variables that a part of the stage may name; None if that isn't known when the DAG is parsed.
 
@@ -78,7 +81,7 @@ class Stage:
         """
         raise NotImplementedError
 
-    def provided_variables(self, described: Mapping[str, Any], provided: set[str] | None) -> set[str] | None:
+    def provided_variables(self, described: Description, provided: Names) -> Names:
         """
         Return the variables that the job provides after the stage; None if they aren't known yet.
 
@@ -143,14 +146,7 @@ class SubmitStage(Stage):
         """The plan that the parameters are read into."""
         return plans.SubmitPlan
 
-    def allowed_variables(
-        self,
-        part: str,
-        described: Mapping[str, Any],
-        provided: set[str] | None,
-        *,
-        is_whole: bool,
-    ) -> set[str] | None:
+    def allowed_variables(self, part: str, described: Description, provided: Names, *, is_whole: bool) -> Names:
         """Return the DAG's variables and the key; for ``start`` and ``cancel`` also the captures of the submit."""
         if part == FILE_PATHS:
             return _own_variables(described)
@@ -159,11 +155,7 @@ class SubmitStage(Stage):
         own = {IDEMPOTENCY_KEY, CALLBACK_URL} if described.get("callback") else {IDEMPOTENCY_KEY}
         return None if known is None else own | known
 
-    def provided_variables(
-        self,
-        described: Mapping[str, Any],
-        provided: set[str] | None,
-    ) -> set[str] | None:
+    def provided_variables(self, described: Description, provided: Names) -> Names:
         """Return the variables that the job handle will hold; None if only the connection's profile sets them."""
         own = _variables_before_submit(described)
         several = described.get("identifiers") is not None
@@ -187,14 +179,7 @@ class StatusStage(Stage):
         """The plan that the parameters are read into."""
         return plans.WaitPlan
 
-    def allowed_variables(
-        self,
-        part: str,
-        described: Mapping[str, Any],
-        provided: set[str] | None,
-        *,
-        is_whole: bool,
-    ) -> set[str] | None:
+    def allowed_variables(self, part: str, described: Description, provided: Names, *, is_whole: bool) -> Names:
         """Return the variables that the job provides; requests after a poll may also name what the poll captures."""
         if part == "batch":
             # The request is about many jobs, so it can't name the variables of one of them.
@@ -222,7 +207,7 @@ class StatusStage(Stage):
             return known
         return known.union(*map(captured_names, as_list(described.get(part))))
 
-    def provided_variables(self, described: Mapping[str, Any], provided: set[str] | None) -> set[str] | None:
+    def provided_variables(self, described: Description, provided: Names) -> Names:
         """Return the variables that the job handle will hold; None if they aren't known yet."""
         if provided is None or described.get("completion_key") is None:
             return None
@@ -258,20 +243,14 @@ class FetchStage(Stage):
         """One variable of each way of paging, so that a template never lacks the one that it needs."""
         return lazy.assumed_page_variables()
 
-    def allowed_variables(
-        self, part: str, described: Mapping[str, Any], provided: set[str] | None, *, is_whole: bool
-    ) -> set[str] | None:
+    def allowed_variables(self, part: str, described: Description, provided: Names, *, is_whole: bool) -> Names:
         """Return the variables of the job, the captures of ``locate``, and the position of a page if any."""
         if provided is None or part == "locate":
             return provided
         provided = provided | captured_names(described.get("locate"))
         return provided if part == "cleanup" else provided | lazy.page_variables(described, whole=is_whole)
 
-    def provided_variables(
-        self,
-        described: Mapping[str, Any],
-        provided: set[str] | None,
-    ) -> set[str] | None:
+    def provided_variables(self, described: Description, provided: Names) -> Names:
         """Return the variables of the job, which a fetch doesn't change."""
         return provided
 
@@ -281,13 +260,13 @@ STATUS: Final = StatusStage()
 FETCH: Final = FetchStage()
 
 
-def _variables_before_submit(described: Mapping[str, Any]) -> set[str] | None:
+def _variables_before_submit(described: Description) -> Names:
     """Return the DAG's variables, and the captures of the requests before the submit."""
     own = _own_variables(described)
     return None if own is None else own.union(*map(captured_names, as_list(described.get("prepare"))))
 
 
-def _own_variables(described: Mapping[str, Any]) -> set[str] | None:
+def _own_variables(described: Description) -> Names:
     own = described.get("variables") or {}
     return set(own) if isinstance(own, Mapping) else None
 
