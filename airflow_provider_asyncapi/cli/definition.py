@@ -197,7 +197,7 @@ def get_asyncapi_commands() -> list[CLICommand]:
 
 
 def _to_airflow(entry: Entry) -> CLICommand:
-    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
+    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand  # noqa: PLC0415 - the other parser needs none
 
     if isinstance(entry, Group):
         return GroupCommand(entry.name, entry.help, [_to_airflow(each) for each in entry.commands])

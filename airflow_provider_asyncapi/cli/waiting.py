@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from airflow_provider_asyncapi.core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from rich import console as rich_console
+    from rich import progress as rich_progress
+else:
+    # Used only in a terminal.
+    rich_console = LazyModule("rich.console")
+    rich_progress = LazyModule("rich.progress")
 
 #: Seconds between two updates of the live line.
 _STEP = 0.25
@@ -33,15 +43,15 @@ class LiveLine:
         :param text: the state of the job.
         :param progress: from 0 to 1; None if it isn't known.
         """
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn
-
-        console = Console(file=self._stream, highlight=False)
-        columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
+        console = rich_console.Console(file=self._stream, highlight=False)
+        columns: list[rich_progress.ProgressColumn] = [
+            rich_progress.SpinnerColumn(),
+            rich_progress.TextColumn("{task.description}", markup=False),
+        ]
         if progress is not None and console.width >= _BAR_COLUMNS:
-            columns.append(BarColumn(bar_width=20))
-        columns.append(TextColumn("next poll in {task.fields[left]:.0f} s", markup=False))
-        with Progress(*columns, console=console, transient=True, auto_refresh=False) as live:
+            columns.append(rich_progress.BarColumn(bar_width=20))
+        columns.append(rich_progress.TextColumn("next poll in {task.fields[left]:.0f} s", markup=False))
+        with rich_progress.Progress(*columns, console=console, transient=True, auto_refresh=False) as live:
             total = None if progress is None else 100
             task = live.add_task(text, total=total, completed=round(100 * (progress or 0.0)), left=seconds)
             left = seconds

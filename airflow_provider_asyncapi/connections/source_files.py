@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+# Imports a name at its first use: most tasks send no files of an object store.
+from airflow.providers.common.compat import sdk
+
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, FileUnavailableError
 from airflow_provider_asyncapi.core.http.file_bodies import SourceFile
 from airflow_provider_asyncapi.core.http.redaction import redact_url
@@ -109,10 +112,8 @@ def _inspect_local_file(path: str) -> SourceFile:
 
 
 def _inspect_remote_file(path: str) -> SourceFile:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 - most tasks need none
-
     try:
-        file = ObjectStoragePath(path)
+        file = sdk.ObjectStoragePath(path)
         # The file system may lack its provider.
         store = file.fs
     except (ValueError, ImportError) as error:

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import redact
 
+from airflow_provider_asyncapi.core.lazy import LazyModule
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_asyncapi.core.effects import Polled
-    from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary
+    from airflow_provider_asyncapi.core.wait import poll_summary
+else:
+    # DAG files import this module with the operators, and poll nothing.
+    poll_summary = LazyModule("airflow_provider_asyncapi.core.wait.poll_summary")
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +65,7 @@ class ProgressReporter:
     :param shown: the published summary of the polls; None if it isn't known.
     """
 
-    def __init__(self, shown: PollSummary | None = None) -> None:
+    def __init__(self, shown: poll_summary.PollSummary | None = None) -> None:
         self._shown = shown
 
     def xcoms_after(self, polled: Polled) -> dict[str, Any]:
@@ -68,15 +73,13 @@ class ProgressReporter:
         is_plain = not polled.changed and polled.error is None and polled.delay is None
         if is_plain and self._shown is not None and self._shown.error is None and self._shown.delay is None:
             return {}
-        from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary
-
         if polled.error is not None:
             # Masked as in the task's log.
             polled = dataclasses.replace(polled, error=str(redact(polled.error)))
         updates: dict[str, Any] = {}
         if polled.changed:
             updates[JOB_KEY] = polled.handle.dump()
-        poll = PollSummary.of(polled)
+        poll = poll_summary.PollSummary.of(polled)
         if poll.is_worth_showing(self._shown, changed=polled.changed):
             self._shown = poll
             updates[POLL_KEY] = poll.dump()

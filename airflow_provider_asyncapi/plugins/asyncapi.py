@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import logging
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import AirflowPlugin, conf
 
 from airflow_provider_asyncapi import __version__
+from airflow_provider_asyncapi.core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.airflow_private import versions
+    from airflow_provider_asyncapi.plugins import app
+else:
+    # All processes of Airflow load plugins, tasks included; only the API server uses what is in them.
+    app = LazyModule("airflow_provider_asyncapi.plugins.app")
+    versions = LazyModule("airflow_provider_asyncapi.airflow_private.versions")
 
 #: Path at which Airflow mounts the application; callbacks have a path below it (:data:`~.calls.PATH`).
 URL_PREFIX = "/asyncapi"
@@ -23,8 +32,7 @@ class AsyncApiPlugin(AirflowPlugin):
     """
     The page **Async API jobs**, and the URL for callbacks.
 
-    All processes of Airflow load plugins, tasks included. The web application and its dependencies are imported at the
-    first access, which only happens in the API server.
+    The web application and its dependencies are imported at the first access, which only happens in the API server.
     """
 
     name = "asyncapi"
@@ -32,16 +40,12 @@ class AsyncApiPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # computed at first access
         """The web application."""
-        from airflow_provider_asyncapi.plugins.app import make_app
-
-        return [{"name": "Async API jobs", "app": make_app(), "url_prefix": URL_PREFIX}]
+        return [{"name": "Async API jobs", "app": app.make_app(), "url_prefix": URL_PREFIX}]
 
     @cached_property
     def react_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # computed at first access
         """The page; it needs UI components that Airflow 3.1 lacks."""
-        from airflow_provider_asyncapi.airflow_private.versions import HAS_PLUGIN_PAGES
-
-        if not HAS_PLUGIN_PAGES:
+        if not versions.HAS_PLUGIN_PAGES:
             log.info("The page Async API jobs needs Airflow 3.2 or newer")
             return []
         base_path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")

@@ -16,13 +16,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+# Imports a name at its first use: few tasks write to an object store.
+from airflow.providers.common.compat import sdk
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.filenames import RESERVED_PREFIX
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 log = logging.getLogger(__name__)
 A = TypeVar("A")
@@ -191,10 +191,8 @@ class RemoteStorage:
     """
 
     def __init__(self, folder: str) -> None:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
         try:
-            self._folder: ObjectStoragePath = ObjectStoragePath(folder)
+            self._folder = sdk.ObjectStoragePath(folder)
             # Before anything is fetched: the file system may lack its provider or its connection.
             self._store = self._folder.fs
         except (ValueError, ImportError) as error:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
+# Imports a name at its first use: few callbacks have a body that is stored in a file.
+from airflow.providers.common.compat import sdk
+from airflow.sdk.log import mask_secret
+
 from airflow_provider_asyncapi.core.callbacks.calls import (
     PATH,
     CallbackReference,
@@ -40,8 +44,6 @@ def make_callback_url(reference: CallbackReference, api: Api) -> str:
 
     :raises ConfigurationError: if no setting has the address of Airflow's API server.
     """
-    from airflow.sdk.log import mask_secret
-
     base = find_base_url("callback_base_url", "callback")
     mask_secret(reference.text)
     api.redact.add(reference.text)
@@ -115,10 +117,8 @@ def to_response(call: ReceivedCallback) -> Response:
     """Return a callback as a response; a large body is read from the callback folder."""
     if call.path is None:
         return call.response()
-    from airflow.sdk import ObjectStoragePath
-
     try:
-        return call.response(ObjectStoragePath(call.path).read_bytes())
+        return call.response(sdk.ObjectStoragePath(call.path).read_bytes())
     except FileNotFoundError:
         raise ResultExpiredError(
             "callback: its body is no longer in [asyncapi] callback_folder; bodies are deleted after callback_keep_days"

@@ -67,8 +67,8 @@ def _choose_limits(task: JobTask, given: Mapping[str, Any]) -> ResultLimits:
 
 def make_lineage(destination: str | None) -> OperatorLineage[Any, Any]:
     """Return the dataset that was written, for OpenLineage."""
-    from airflow.providers.common.compat.openlineage.facet import Dataset
-    from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.providers.common.compat.openlineage.facet import Dataset  # noqa: PLC0415 - needs an optional package
+    from airflow.providers.openlineage.extractors import OperatorLineage  # noqa: PLC0415 - an optional package
 
     outputs = [] if destination is None else [Dataset(*dataset_name(destination))]
     return OperatorLineage(outputs=outputs)

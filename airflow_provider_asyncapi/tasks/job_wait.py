@@ -226,12 +226,10 @@ class JobWait:
         handle = self._state.current.handle
         if (reason := lazy.reason_to_cancel_on_worker(self._ti, handle)) is None:
             return
-        from airflow_provider_asyncapi.transports.requests import RequestsDriver
-
         hook = self._task.hook
         # The signal may have interrupted a request, so the hook's locks and connections can't be used.
         cancelling = lazy.cancel_if_running(hook.api, self._plan, handle, reason)
-        RequestsDriver(hook.api).run(cancelling, observe=hook.log_events)
+        lazy.RequestsDriver(hook.api).run(cancelling, observe=hook.log_events)
 
     def _wait(self, plan: WaitPlan, handle: JobHandle, deferred: WaitCheckpoint | None = None) -> JobHandle:
         """

@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING
 from airflow_provider_asyncapi.core.lazy import load_lazily
 
 if TYPE_CHECKING:
+    from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
     from airflow_provider_asyncapi.core.fetch.flow import clean_up_job
     from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
-    from airflow_provider_asyncapi.core.fetch.paging.registry import assumed_page_variables, text_parameters
+    from airflow_provider_asyncapi.core.fetch.paging.registry import (
+        assumed_page_variables,
+        explain_page_variable,
+        text_parameters,
+    )
     from airflow_provider_asyncapi.core.fetch.plan import page_variables
     from airflow_provider_asyncapi.core.jobs.handle import MAP_ADVICE
     from airflow_provider_asyncapi.core.jobs.rerun import Repair, RerunRules
@@ -59,6 +65,7 @@ if TYPE_CHECKING:
         why_unsupported_fetch,
         why_unsupported_start,
     )
+    from airflow_provider_asyncapi.transports.requests import RequestsDriver
     from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
     from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel_on_worker
     from airflow_provider_asyncapi.triggers.events import WaitEvent
@@ -67,9 +74,11 @@ if TYPE_CHECKING:
 __all__ = [
     "MAP_ADVICE",
     "AsyncApiJobTrigger",
+    "DateTimeTrigger",
     "JobWait",
     "PollSummary",
     "Repair",
+    "RequestsDriver",
     "RerunRules",
     "RescheduleWaitState",
     "ResubmitPlan",
@@ -88,6 +97,7 @@ __all__ = [
     "choose_output",
     "clean_up_job",
     "delete_xcoms",
+    "explain_page_variable",
     "fetch_result",
     "find_next_job",
     "find_start",
@@ -122,9 +132,12 @@ __all__ = [
 __getattr__ = load_lazily(
     globals(),
     {
+        "airflow.providers.standard.triggers.temporal": "DateTimeTrigger",
         "airflow_provider_asyncapi.core.fetch.flow": "clean_up_job",
         "airflow_provider_asyncapi.core.fetch.outputs.registry": "choose_output",
-        "airflow_provider_asyncapi.core.fetch.paging.registry": "assumed_page_variables text_parameters",
+        "airflow_provider_asyncapi.core.fetch.paging.registry": (
+            "assumed_page_variables explain_page_variable text_parameters"
+        ),
         "airflow_provider_asyncapi.core.fetch.plan": "page_variables",
         "airflow_provider_asyncapi.core.jobs.handle": "MAP_ADVICE",
         "airflow_provider_asyncapi.core.jobs.rerun": "Repair RerunRules",
@@ -153,6 +166,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.tasks.without_worker": (
             "make_start_args why_unsupported_end why_unsupported_fetch why_unsupported_start"
         ),
+        "airflow_provider_asyncapi.transports.requests": "RequestsDriver",
         "airflow_provider_asyncapi.triggers.asyncapi": "AsyncApiJobTrigger",
         "airflow_provider_asyncapi.triggers.cancellation": "reason_to_cancel_on_worker",
         "airflow_provider_asyncapi.triggers.events": "WaitEvent",

@@ -16,6 +16,7 @@ from airflow_provider_asyncapi.core.submit.resubmit import Attempt
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.exceptions import AsyncApiUnknownStatus
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY
+from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.stages import STATUS
 from airflow_provider_asyncapi.tasks.submission_state import (
     count_clears,
@@ -126,9 +127,7 @@ def wait_until_due(task: Any, delay: float) -> None:
     """
     # Airflow mustn't resume a task before its executor knows of the deferral.
     if delay > SHORTEST_DEFERRED_DELAY and task.deferrable:
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
-        trigger: Any = DateTimeTrigger(timezone.utcnow() + timedelta(seconds=delay))
+        trigger: Any = lazy.DateTimeTrigger(timezone.utcnow() + timedelta(seconds=delay))
         raise TaskDeferred(trigger=trigger, method_name=task.execute_next_job.__name__, timeout=task.execution_timeout)
     if delay > SHORTEST_DEFERRED_DELAY and getattr(task, "reschedule", False):
         raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=delay))

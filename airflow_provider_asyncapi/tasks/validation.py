@@ -147,11 +147,9 @@ def check_warning_callback(given: Any, described: Mapping[str, Any], *, has_prof
 def _check_known(variable: str, where: str, known: set[str] | None, advice: str | None = None) -> None:
     if known is None or variable in known or variable.startswith("connection."):
         return
-    # Imported here for the message, since a DAG without a fetch needs no ways of paging.
-    from airflow_provider_asyncapi.core.fetch.paging.registry import explain_page_variable
-
     shown = ", ".join(f"{{{name}}}" for name in sorted(known)) or "none"
-    why = advice or _VARIABLES_OF_SOME_REQUESTS.get(variable) or explain_page_variable(variable) or _CAPTURES_ADVICE
+    reason = _VARIABLES_OF_SOME_REQUESTS.get(variable) or lazy.explain_page_variable(variable)
+    why = advice or reason or _CAPTURES_ADVICE
     if '"' in variable:
         why = f"{why}; {templates.HOW_TO_WRITE_JSON}"
     raise UnknownVariableError(

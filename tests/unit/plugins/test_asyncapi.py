@@ -49,7 +49,7 @@ def test_the_script_is_found_below_the_path_that_airflow_is_served_at(
 def test_airflow_3_1_gets_no_page_and_is_told_so_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(versions, "HAS_PLUGIN_PAGES", False)
+    monkeypatch.setattr("airflow_provider_asyncapi.plugins.asyncapi.versions.HAS_PLUGIN_PAGES", False)
     plugin = AsyncApiPlugin()
     with caplog.at_level("INFO"):
         assert plugin.react_apps == plugin.react_apps == []
