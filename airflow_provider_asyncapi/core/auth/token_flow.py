@@ -237,6 +237,9 @@ def _send_token_request(
     api: Api, source: TokenSource, template: RequestTemplate, previous: Token | None
 ) -> Flow[Token]:
     known = previous.variables if previous else {}
+    if known:
+        # The server may repeat a refresh token that another process has stored.
+        api.redact.add_token(*walk_strings(known))
     scope = {**api.merge_variables(known), **source.variables}
     if source.assertion is not None:
         scope[ASSERTION] = source.assertion.sign(api.clock(), api.make_nonce())

@@ -51,9 +51,9 @@ def test_a_variable_is_read_as_it_was_written(supervisor: Supervisor, call: Call
             AirflowUnavailableError,
         ),
         (ConnectionResetError(), AirflowUnavailableError),
-        (ErrorResponse(error=ErrorType("PERMISSION_DENIED")), AirflowRuntimeError),
+        (ErrorResponse(error=ErrorType("CONNECTION_NOT_FOUND")), AirflowRuntimeError),
     ],
-    ids=["unavailable", "unavailable, raised", "broken", "denied"],
+    ids=["unavailable", "unavailable, raised", "broken", "other"],
 )
 def test_an_error_says_whether_a_later_try_may_succeed(
     supervisor: Supervisor,

@@ -147,6 +147,13 @@ def test_a_refresh_token_that_was_revoked_is_an_error_that_names_what_to_do():
         get(wrong_client)
 
 
+def test_a_refresh_token_that_another_process_has_stored_is_masked_when_the_server_repeats_it():
+    shelf = Shelf(Token("a-planted", START, {"refresh_token": "r-planted", "renewal": 4}))
+    refused = make_response({"error": "invalid_grant", "error_description": "r-planted was revoked"}, 400)
+    with pytest.raises(AuthenticationError, match=r"\*\*\* was revoked; the refresh token"):
+        get(renewing(shelf, refused))
+
+
 @pytest.mark.parametrize("error", [make_response({}, 503), make_lost_error()])
 def test_after_an_error_the_next_process_may_try(error):
     shelf = Shelf()

@@ -81,6 +81,14 @@ def test_a_refresh_uses_what_was_stored_last():
     assert runner.requests[0].body == b'{"refresh":"r-stored"}'
 
 
+def test_a_refresh_token_that_another_process_has_stored_is_masked_when_the_server_repeats_it():
+    shelf = Shelf(Token("stored", START, {"refresh": "r-planted"}))
+    refused, new = make_response({"message": "r-planted is old"}, 401), make_response({"data": {"token": "new"}})
+    runner = sharing(shelf, refused, new, **REFRESH)
+    runner.run(get_token(runner.api, None, None))
+    assert "*** is old" in runner.log_text
+
+
 def test_who_finds_another_token_than_the_refused_one_takes_it():
     runner = sharing(Shelf(Token("newer")))
     assert runner.run(get_token(runner.api, Token("old"), Token("old"))).value == "newer"
