@@ -32,7 +32,7 @@ _ALGORITHMS = tuple(
 )
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _SCHEME = re.compile(r"(?:^|,)\s*(\w+)\s+(?=\w+\s*=)")
-#: Where the last challenge is, in the memory of the connection.
+#: The key of the last challenge in the memory of the connection.
 _SESSION = "session"
 
 
@@ -75,7 +75,7 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """The last challenge, and the number of requests that have answered it, which servers compare."""
+    """The last challenge, and a counter of the requests that have answered it: servers check it."""
 
     challenge: Challenge
     counter: Iterator[int] = field(default_factory=lambda: itertools.count(1))

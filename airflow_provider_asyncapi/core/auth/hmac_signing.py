@@ -1,7 +1,7 @@
 r"""
-Requests signed with a shared key (HMAC, RFC 2104), for the schemes that vendors have of their own.
+Sign requests with a shared key (HMAC, RFC 2104) in the scheme of a vendor.
 
-Vendors differ in what is signed, in the hash, its encoding, and where the signature goes, so all of these are data::
+The signed text, the hash, its encoding and the place of the signature differ from vendor to vendor, so they are data::
 
     {
         "signed": "{timestamp}{method}{target}{body}",
@@ -50,7 +50,7 @@ _TIMES: Final[Mapping[str, Callable[[float], str]]] = {
     "iso": lambda now: datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     "http": lambda now: formatdate(now, usegmt=True),
 }
-#: What templates may name, except the signature.
+#: The variables of templates, except the signature.
 _VARIABLES = (
     *("method", "host", "path", "query", "target", "url", "body", "body_sha256", "body_md5"),
     *("timestamp", "nonce", "login"),
@@ -132,7 +132,7 @@ class HmacAuth(Auth):
 
     @property
     def header_names(self) -> tuple[str, ...]:
-        """The headers that hold the signature and what belongs to it."""
+        """The headers that contain the signature and its parameters."""
         return tuple(self.headers)
 
     @property

@@ -12,7 +12,7 @@ from airflow_provider_asyncapi.core.auth.jwt_signing import JWT_FIELDS, JwtSigne
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField
 from airflow_provider_asyncapi.core.http.messages import Request
 
-#: Where the last token and the time until which it is sent are, in the memory of the connection.
+#: The key of the last token, and of the time until which it is sent, in the memory of the connection.
 _LATEST = "latest"
 
 

@@ -111,7 +111,7 @@ class LoginRequestAuth(TokenAuth):
 def _parse_request(values: Mapping[str, Any], name: str) -> lazy.RequestTemplate:
     given = read_mapping(values, name)
     if not given.get("endpoint"):
-        raise ConfigurationError(f"{name} needs an endpoint, beside method, headers and a body as the API asks")
+        raise ConfigurationError(f"{name} needs an endpoint, and the method, headers and body that the API expects")
     how = given.pop("auth", None)
     if how not in (None, "basic"):
         raise ConfigurationError(f"{name}: auth can only be 'basic', not {how!r}")

@@ -42,7 +42,7 @@ from airflow_provider_asyncapi.core.selectors.selector import capture_values
 from airflow_provider_asyncapi.core.templates import walk_strings
 from airflow_provider_asyncapi.core.time_limit import limit_time
 
-#: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
+#: Seconds before its expiry at which a token is renewed; a tenth of its lifetime if that is shorter.
 _RENEW_BEFORE = 30.0
 #: Status codes of a token request with wrong credentials.
 _INVALID_CREDENTIALS = frozenset({400, 401, 403, 422})
@@ -105,7 +105,7 @@ def get_shared_token(api: Api, token_state: TokenState, effect: GetToken, asked_
     flow = get_token(api, token_state.token, rejected, effect.until)
     source = api.settings.auth.token_source
     if source is None or source.refresh_token is None:
-        # If the response with a new refresh token were given up, that would be lost.
+        # A request that is given up loses the new refresh token in its response.
         flow = limit_time(flow, effect.until)
     try:
         token_state.token = yield from flow

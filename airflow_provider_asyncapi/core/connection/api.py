@@ -28,7 +28,7 @@ class Api:
     :param clock: returns seconds since the epoch.
     :param rng: returns random numbers in [0, 1), for the times of requests.
     :param make_nonce: returns a new text that nobody can guess, of 32 hexadecimal digits.
-    :param tokens: the store in which processes share tokens; None if each process logs in on its own.
+    :param tokens: the store in which processes share tokens; None if each process requests its own.
     :param rotating_tokens: the store of the newest token, if the connection has a refresh token that is replaced.
     :param auth_memory: the state of the kind of authentication between requests.
     :param inspect_file: returns a file that a request sends, given its path or URL; it may block. None in processes
