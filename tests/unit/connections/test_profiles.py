@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import DAG
 
 import airflow_provider_asyncapi.profiles
@@ -17,12 +18,14 @@ from airflow_provider_asyncapi.connections.profiles import find_profile_files, l
 from airflow_provider_asyncapi.core.auth.registry import collect_extra_keys
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.profiles.schema import RESULT_LIMITS, profile_tables
+from airflow_provider_asyncapi.exceptions import AsyncApiResultFailed
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.results.limits import ResultLimits
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.tasks.stages import FETCH, SUBMIT
+from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
 
 FOLDER = Path(airflow_provider_asyncapi.profiles.__file__).parent
 SHIPPED = sorted(str(path.relative_to(FOLDER))[: -len(".toml")] for path in FOLDER.rglob("*.toml"))
@@ -318,3 +321,37 @@ def test_each_table_may_have_what_its_task_takes() -> None:
     assert {"timeout"} <= profile_tables()["status"]
     assert set(FETCH.limits) == set(RESULT_LIMITS) == {each.name for each in fields(ResultLimits)}
     assert set(FETCH.limits) <= profile_tables()["fetch"]
+
+
+def test_the_limits_of_a_result_are_the_dags_and_else_the_profiles(
+    folder: Path, api: ApiServer, run_outside_of_airflow: None
+) -> None:
+    write(folder, "small", '[fetch]\nendpoint = "/rows"\nmax_xcom_bytes = 10')
+    api.respond_to("GET /rows", reply(["x" * 50]))
+    with AsyncApiHook(profile="small") as hook:
+        with pytest.raises(AsyncApiResultFailed, match="max_xcom_bytes"):
+            hook.fetch_result("j")
+        assert hook.fetch_result("j", max_xcom_bytes=100) == ["x" * 50]
+    with pytest.raises(AsyncApiResultFailed, match="max_xcom_bytes"):
+        AsyncApiFetchOperator(task_id="a", job="j", profile="small").execute(context_of(TI()))
+    larger = AsyncApiFetchOperator(task_id="b", job="j", profile="small", max_xcom_bytes=100)
+    assert larger.execute(context_of(TI())) == ["x" * 50]
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, 90000), ({"timeout": 5}, 5)])
+def test_the_timeout_of_a_task_for_the_whole_job_is_the_dags_and_else_the_profiles(
+    folder: Path, api: ApiServer, run_outside_of_airflow: None, given: dict[str, Any], seconds: float
+) -> None:
+    write(
+        folder,
+        "slow",
+        '[submit]\nendpoint = "/jobs"\nidentifier = "id"\n'
+        '[status]\nendpoint = "/jobs/{identifier}"\ncompletion_key = "s"\ncompletion_value = "ok"\ntimeout = 90000',
+    )
+    api.respond_to("POST /jobs", reply({"id": 7}))
+    api.respond_to("GET /jobs/7", reply({"s": "busy"}))
+    task = AsyncApiJobOperator(task_id="wait", profile="slow", status=given, deferrable=True)
+    with pytest.raises(TaskDeferred) as deferral:
+        task.execute(context_of(TI()))
+    state = deferral.value.trigger.serialize()[1]["wait"]
+    assert state["deadline"] - state["started_at"] == pytest.approx(seconds)

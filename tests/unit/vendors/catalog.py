@@ -27,7 +27,10 @@ def page_snippets(page: str, language: str) -> list[Snippet]:
 
 
 def make_connection(vendor: Vendor, server: VendorServer) -> dict[str, Any]:
-    """Return the connection on the page of a vendor, with the address of its server."""
+    """Return the connection on the page of a vendor, or one like it, with the address of its server."""
+    if vendor.connection is not None:
+        own = vendor.connection(server)
+        return {**own, "host": server.url, "extra": {**own["extra"], "profile": vendor.profile}}
     (shown,) = [each.text for each in page_snippets(vendor.page, "json") if '"conn_type"' in each.text][:1]
     for host in vendor.hosts:
         shown = shown.replace(host, server.url)

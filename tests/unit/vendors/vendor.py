@@ -179,6 +179,7 @@ class Vendor:
     :param rejected: a change of ``submit`` that the vendor refuses, and what the error says.
     :param cancelled: the states after a cancel; empty if the API has no cancel.
     :param headers: the headers that each request has to have.
+    :param connection: makes the connection, if the one on the page lacks a key that has to be valid.
     :param hosts: the addresses in the connection that the server stands for, beside that of ``host``.
     :param rate_limit: the headers of a 429, and the seconds after which the request has to be repeated.
     :param logs_in: whether the connection gets a token, and gets another one after it has expired.
@@ -206,6 +207,7 @@ class Vendor:
     rejected: tuple[Mapping[str, Any], str] | None = None
     cancelled: Sequence[str] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    connection: Callable[[VendorServer], dict[str, Any]] | None = None
     hosts: Collection[str] = ()
     rate_limit: tuple[Mapping[str, str], float] | None = None
     logs_in: bool = False

@@ -1,0 +1,174 @@
+"""Google: long-running operations, and query jobs of BigQuery, for a service account whose signature is verified."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.unit.vendors.vendor import (
+    Call,
+    Job,
+    RefusedError,
+    Route,
+    Vendor,
+    VendorServer,
+    last_token,
+    on_cancel,
+    on_poll,
+)
+
+EMAIL = "robot@project-example.iam.gserviceaccount.com"
+RESULT = {"@type": "type.googleapis.com/google.cloud.example.v1.Export", "uri": "gs://bucket/export"}
+ROWS = [{"f": [{"v": "1"}, {"v": "Ann"}]}, {"f": [{"v": "2"}, {"v": "Ben"}]}, {"f": [{"v": "3"}, {"v": "Cid"}]}]
+
+
+@cache
+def make_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def connection(server: VendorServer) -> dict[str, Any]:
+    """Return a connection with the key file of a service account."""
+    pem = make_key().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    account = {
+        "type": "service_account",
+        "client_email": EMAIL,
+        "private_key": pem.decode(),
+        "token_uri": f"{server.url}/token",
+    }
+    return {"conn_type": "asyncapi", "extra": {"jwt_secret_key": json.dumps(account)}}
+
+
+def token(server: VendorServer, call: Call) -> Any:
+    given = call.form
+    if given["grant_type"] != "urn:ietf:params:oauth:grant-type:jwt-bearer":
+        raise RefusedError(400, "", {"error": "unsupported_grant_type"})
+    try:
+        claims = jwt.decode(
+            given["assertion"], make_key().public_key(), ["RS256"], audience=f"{server.url}/token", issuer=EMAIL
+        )
+    except jwt.PyJWTError as error:
+        raise RefusedError(400, "", {"error": "invalid_grant", "error_description": str(error)}) from None
+    if not claims["scope"].startswith("https://www.googleapis.com/auth/"):
+        raise RefusedError(400, "", {"error": "invalid_scope"})
+    return {"access_token": server.new_token(), "expires_in": 3599, "token_type": "Bearer"}
+
+
+def error(status: int, message: str) -> Any:
+    names = {401: "UNAUTHENTICATED", 404: "NOT_FOUND", 409: "ALREADY_EXISTS"}
+    return {"error": {"code": status, "message": message, "status": names.get(status, "INVALID_ARGUMENT")}}
+
+
+def export(server: VendorServer, call: Call) -> Any:
+    if not call.json["outputUri"].startswith("gs://"):
+        raise RefusedError(400, "Invalid value at 'output_uri'")
+    return operation(server, server.new_job("op-{}"))
+
+
+def operation(_: VendorServer, job: Job) -> Any:
+    described: dict[str, Any] = {"name": f"projects/p/locations/eu/operations/{job.id}", "metadata": {"@type": "x"}}
+    if job.state == "running":
+        return described
+    described["done"] = True
+    problem = {"failed": (9, "The bucket doesn't exist"), "cancelled": (1, "Operation was cancelled")}.get(job.state)
+    return described | ({"error": {"code": problem[0], "message": problem[1]}} if problem else {"response": RESULT})
+
+
+def insert(server: VendorServer, call: Call) -> Any:
+    given = call.json
+    job_id = given["jobReference"]["jobId"]
+    if job_id in server.jobs:
+        raise RefusedError(409, f"Already Exists: Job {job_id}")
+    if given["configuration"]["query"]["useLegacySql"]:
+        raise RefusedError(400, "Legacy SQL isn't supported")
+    if not given["configuration"]["query"]["query"].upper().startswith(("SELECT", "CREATE")):
+        raise RefusedError(400, "Syntax error: Unexpected identifier")
+    return query_job(server, server.new_job(job_id))
+
+
+def query_job(_server: VendorServer, job: Job) -> Any:
+    state, _, problem = job.state.partition(" ")
+    status: dict[str, Any] = {"state": state}
+    if problem:
+        status["errorResult"] = {
+            "reason": problem,
+            "message": {"stopped": "Job execution was cancelled"}.get(problem, "Division by zero"),
+        }
+    return {"kind": "bigquery#job", "jobReference": {"jobId": job.id, "location": "EU"}, "status": status}
+
+
+def cancel_query(server: VendorServer, call: Call) -> Any:
+    job = server.find_job(call)
+    if not job.is_over:
+        server.cancel(job)
+    return {"kind": "bigquery#jobCancelResponse", "job": query_job(server, job)}
+
+
+def rows(server: VendorServer, call: Call) -> Any:
+    if call.query["location"] != "EU":
+        raise RefusedError(404, f"Not found: Job {call.names['id']}")
+    server.find_job(call)
+    if server.scenario == "empty":
+        return {"jobComplete": True, "totalRows": "0"}
+    start = int(call.query.get("pageToken", "page-0").removeprefix("page-"))
+    page = {"jobComplete": True, "totalRows": str(len(ROWS)), "rows": ROWS[start : start + 2]}
+    return page | ({"pageToken": f"page-{start + 2}"} if start + 2 < len(ROWS) else {})
+
+
+TOKEN = Route("POST /token", token, required=("grant_type", "assertion"), body="form", is_public=True)
+COMMON: dict[str, Any] = {
+    "page": "google",
+    "check_auth": last_token(message="Request had invalid authentication credentials."),
+    "error": error,
+    "connection": connection,
+    "logs_in": True,
+}
+OPERATION = "/v1/projects/p/locations/eu/operations/{id}"
+PROJECT = "/bigquery/v2/projects/{project}"
+VENDORS = (
+    Vendor(
+        profile="google/operations",
+        routes=(
+            TOKEN,
+            Route("POST /v1/projects/p/locations/eu/stores/s:export", export, required=("outputUri",)),
+            Route(f"GET {OPERATION}", on_poll(operation)),
+            Route(f"POST {OPERATION}:cancel", on_cancel(lambda _, __: {})),
+        ),
+        states={"success": ("running", "running", "succeeded"), "failed": ("running", "failed")},
+        submit={"endpoint": "/v1/projects/p/locations/eu/stores/s:export", "json": {"outputUri": "gs://bucket/export"}},
+        expected=RESULT,
+        failures={"failed": "The bucket doesn't exist"},
+        rejected=({"json": {"outputUri": "/tmp"}}, "Invalid value at 'output_uri'"),
+        cancelled=("cancelled",),
+        **COMMON,
+    ),
+    Vendor(
+        profile="google/bigquery_queries",
+        routes=(
+            TOKEN,
+            Route(f"POST {PROJECT}/jobs", insert, required=("configuration",), optional=("jobReference",)),
+            Route(f"GET {PROJECT}/jobs/{{id}}", on_poll(query_job), query=("location", "projection")),
+            Route(f"POST {PROJECT}/jobs/{{id}}/cancel", cancel_query, query=("location",)),
+            Route(f"GET {PROJECT}/queries/{{id}}", rows, query=("location", "maxResults", "pageToken", "startIndex")),
+        ),
+        states={
+            "success": ("PENDING", "RUNNING", "DONE"),
+            "empty": ("RUNNING", "DONE"),
+            "failed": ("RUNNING", "DONE invalidQuery"),
+        },
+        submit={"variables": {"project": "project-example", "query": "SELECT 1", "location": "EU"}},
+        expected=ROWS,
+        skipped=("empty",),
+        failures={"failed": "Division by zero"},
+        rejected=({"variables": {"project": "p", "query": "CHOOSE 1"}}, "Syntax error"),
+        cancelled=("RUNNING", "DONE stopped"),
+        **COMMON,
+    ),
+)
