@@ -14,8 +14,8 @@ import pytest
 from airflow_provider_asyncapi.connections.profiles import find_profile_files, load_profile
 from tests.docs.running import Run, load
 from tests.docs.snippets import ROOT, Snippet, snippets
-from tests.docs.test_snippets import BUCKET, apart, hurry
-from tests.unit.vendors.catalog import PAGES, VENDORS, make_connection
+from tests.docs.test_snippets import apart, hurry
+from tests.unit.vendors.catalog import BUCKET, PAGES, VENDORS, make_connection, write_files
 from tests.unit.vendors.vendor import VendorServer
 
 __all__ = ["apart", "hurry"]
@@ -26,16 +26,18 @@ SECTIONS = ("Connection", "What it does", "Limits", "Sources")
 
 
 @pytest.mark.parametrize("deferred", [False, True], ids=["poke", "deferred"])
-@pytest.mark.parametrize("snippet", DAGS, ids=lambda each: each.value)
+@pytest.mark.parametrize("snippet", DAGS, ids=str)
 def test_the_dag_of_a_page_works_with_its_connection(
     snippet: Snippet, deferred: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vendor = VENDORS[snippet.value]
     bucket = tmp_path / "bucket"
+    write_files(vendor, bucket)
     (dag,) = load(snippet.dag_file.replace(BUCKET, f"{bucket.as_uri()}/"), tmp_path)
     with VendorServer(vendor) as server:
         connection: dict[str, Any] = make_connection(vendor, server)
-        monkeypatch.setenv("AIRFLOW_CONN_VENDOR", json.dumps(connection))
+        (conn_id,) = set(re.findall(r'asyncapi_conn_id="(\w+)"', snippet.text))
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
         run = Run(dag, deferred=deferred).all()
         assert set(run.states.values()) == {"success"}
         assert server.refused == []
@@ -43,7 +45,7 @@ def test_the_dag_of_a_page_works_with_its_connection(
     assert any(bucket.rglob("*")) == (BUCKET in snippet.text)
 
 
-@pytest.mark.parametrize("snippet", DAGS, ids=lambda each: each.value)
+@pytest.mark.parametrize("snippet", DAGS, ids=str)
 def test_the_dag_of_a_page_is_short(snippet: Snippet) -> None:
     assert len(snippet.text.splitlines()) <= 15
 

@@ -18,7 +18,16 @@ VENDORS: dict[str, Vendor] = {
     for module in MODULES
     for vendor in importlib.import_module(f"tests.unit.vendors.{module}").VENDORS
 }
+#: The bucket on the pages, for which tests have a folder.
+BUCKET = "s3://my-bucket/"
 PAGES = ROOT / "docs" / "profiles"
+
+
+def write_files(vendor: Vendor, bucket: Path) -> None:
+    """Write the files that the submit of a vendor sends into a folder that stands for its bucket."""
+    bucket.mkdir(exist_ok=True)
+    for name, content in vendor.files.items():
+        (bucket / name).write_text(content, encoding="utf-8")
 
 
 def page_snippets(page: str, language: str) -> list[Snippet]:

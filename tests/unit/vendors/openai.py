@@ -20,18 +20,15 @@ from tests.unit.vendors.vendor import (
 
 OUTPUT = [{"custom_id": "1", "response": {"status_code": 200, "body": {"id": "r-1"}}, "error": None}]
 ERRORS = [{"custom_id": "2", "response": {"status_code": 400, "body": {"error": {"message": "too long"}}}}]
-UPLOAD = {
-    "endpoint": "/v1/files",
-    "data": {"purpose": "batch"},
-    "files": {"file": {"content": '{"custom_id": "1"}', "filename": "batch.jsonl"}},
-    "capture": {"input_file": "id"},
-}
+REQUESTS = '{"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'
 
 
 def upload(server: VendorServer, call: Call) -> Any:
     parts = call.parts
     if parts["purpose"] != b"batch":
         raise RefusedError(400, f"'{parts['purpose'].decode()}' is not one of ['batch']")
+    if parts["file"].decode() != REQUESTS:
+        raise RefusedError(400, "Invalid file format for Batch API. Must be .jsonl")
     name = f"file-{len(server.files) + 1}"
     server.files[name] = parts["file"]
     return {"id": name, "object": "file", "purpose": "batch", "bytes": len(parts["file"])}
@@ -105,7 +102,8 @@ def make(profile: str, **given: Any) -> Vendor:
             "invalid": ("validating", "failed"),
             "expired": ("in_progress", "expired"),
         },
-        submit={"prepare": UPLOAD},
+        submit={"variables": {"requests": "s3://my-bucket/requests.jsonl"}},
+        files={"requests.jsonl": REQUESTS},
         cancelled=("cancelling", "cancelled"),
         rate_limit=({"retry-after": "7"}, 7),
         **given,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from airflow_provider_asyncapi.core.effects import Log
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
-from tests.unit.vendors.catalog import VENDORS, make_connection
+from tests.unit.vendors.catalog import BUCKET, VENDORS, make_connection, write_files
 from tests.unit.vendors.vendor import Vendor, VendorServer
 
 Caller = Callable[..., Any]
@@ -77,7 +78,11 @@ def serving(vendor: Vendor, connect: Callable[..., None], scenario: str | None =
 
 
 def submit(call: Caller, vendor: Vendor, **more: Any) -> Any:
-    return call("submit_job", **{**vendor.submit, **more})
+    # A folder of the test, which the connection has set.
+    bucket = Path(tempfile.gettempdir()) / "bucket"
+    write_files(vendor, bucket)
+    given = json.loads(json.dumps({**vendor.submit, **more}).replace(BUCKET, f"{bucket}/"))
+    return call("submit_job", **given)
 
 
 def wait(call: Caller, vendor: Vendor, job: Any) -> Any:

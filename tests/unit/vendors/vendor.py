@@ -168,6 +168,7 @@ class Vendor:
     :param error: makes the body of an error of a status code and a message.
     :param states: the states of a job by scenario; :data:`SUCCESS` is one.
     :param submit: the arguments that a DAG has to set for the submit.
+    :param files: files in the bucket of the page that the submit sends: their names and contents.
     :param expected: the result of the fetch.
     :param status: the arguments that a DAG has to set for the wait.
     :param fetch: the arguments that a DAG has to set for the fetch; None if there is nothing to fetch.
@@ -197,6 +198,7 @@ class Vendor:
     states: Mapping[str, Sequence[str]]
     submit: Mapping[str, Any]
     expected: Any
+    files: Mapping[str, str] = field(default_factory=dict)
     status: Mapping[str, Any] = field(default_factory=dict)
     fetch: Mapping[str, Any] | None = field(default_factory=dict)
     scenario: str = SUCCESS
