@@ -149,10 +149,8 @@ def make_start_args(sensor: DeferrableSensor, *, can_end: bool) -> StartTriggerA
 
     :param can_end: whether the trigger may end a successful wait itself.
     """
-    params, timeout = (
-        sensor.effective_params(STATUS, with_connection=False),
-        sensor.effective_timeout(with_connection=False),
-    )
+    params = sensor.effective_params(STATUS, with_connection=False)
+    timeout = sensor.effective_timeout(with_connection=False)
     until_airflow_ends_it = timeout + _DEFERRAL_GRACE
     return StartTriggerArgs(
         trigger_cls="airflow_provider_asyncapi.triggers.asyncapi.AsyncApiJobTrigger",

@@ -29,13 +29,14 @@ def test_an_example_runs_to_its_end(file, started, run_dag):
         assert result.state == expected, result.failures()
 
 
-def test_a_job_that_failed_is_followed_by_another_one(started, run_dag, demo_server):
+@pytest.mark.parametrize("task_id", ["job", "steps.wait"])
+def test_a_job_that_failed_is_followed_by_another_one(started, run_dag, demo_server, task_id):
     ((dag, run_id),) = ((dag, run_id) for dag, run_id in started.items() if dag.dag_id == "job_run_again")
     result = run_dag.finish(dag.dag_id, run_id)
-    (failed,) = result.xcom("job", "job_attempts")
-    job = result.xcom("job", "job")
+    (failed,) = result.xcom(task_id, "job_attempts")
+    job = result.xcom(task_id, "job")
     assert (failed["status"], failed["message"]) == ("failed", "The source is locked.")
     assert job["outcome"] == "success"
     # The connection's profile takes the address of the last response for the identifier of the result.
-    assert result.xcom("job").endswith(job["identifier"])
+    assert result.xcom(task_id).endswith(job["identifier"])
     assert job["identifier"] != failed["identifier"]
