@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from benchmarks.measure import table
@@ -239,9 +241,6 @@ def _measured(
 
 def _make_archive(path: Path, members: int) -> None:
     """Create a zip archive of members of 1 MiB, which are compressed to about a half."""
-    import random
-    import zipfile
-
     dice = random.Random(1)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as opened:
         for number in range(members):

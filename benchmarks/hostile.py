@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 from airflow_provider_asyncapi.core.connection.api import Api
@@ -221,7 +222,6 @@ def _loading(size: int) -> float:
 
 def serve() -> None:
     """Serve the responses by their numbers, and print the port; in its own process, to not block the measured one."""
-    from http.server import BaseHTTPRequestHandler, HTTPServer
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

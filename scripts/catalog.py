@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_asyncapi.connections.profiles import find_profile_files, load_profile
+
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "profiles" / "README.md"
 HEAD = """\
@@ -43,8 +45,6 @@ _HEADER = (
 
 def render() -> str:
     """Return the text of the catalogue."""
-    from airflow_provider_asyncapi.connections.profiles import find_profile_files, load_profile
-
     profiles = {name: load_profile(name) for name in find_profile_files()}
     parts = [HEAD]
     for category in (*CATEGORIES, _OTHERS):

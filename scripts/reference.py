@@ -13,6 +13,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_asyncapi import exceptions, job
+from airflow_provider_asyncapi.connections.form import make_form_fields
+from airflow_provider_asyncapi.core.fetch.formats.registry import RESULT_FORMATS
+from airflow_provider_asyncapi.core.fetch.outputs.registry import OUTPUT_TYPES
+from airflow_provider_asyncapi.core.fetch.paging.registry import PAGING_KINDS
+from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS
+from airflow_provider_asyncapi.core.profiles.schema import profile_tables
+from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS, SELECTOR_SUFFIXES
+from airflow_provider_asyncapi.core.status.rule_operators import OPERATORS
+from airflow_provider_asyncapi.hooks import asyncapi as hooks
+from airflow_provider_asyncapi.operators import asyncapi as operators
+from airflow_provider_asyncapi.operators import job as job_operators
+from airflow_provider_asyncapi.sensors import asyncapi as sensors
+from airflow_provider_asyncapi.triggers import asset_watcher
+from airflow_provider_asyncapi.triggers import asyncapi as triggers
+
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "reference.md"
 HEAD = """\
@@ -30,14 +46,6 @@ _ROLE = re.compile(r":\w+:`~?\.*(?:[\w.]*\.)?([\w]+)`")
 
 def render() -> str:
     """Return the text of the reference."""
-    from airflow_provider_asyncapi import exceptions, job
-    from airflow_provider_asyncapi.hooks import asyncapi as hooks
-    from airflow_provider_asyncapi.operators import asyncapi as operators
-    from airflow_provider_asyncapi.operators import job as job_operators
-    from airflow_provider_asyncapi.sensors import asyncapi as sensors
-    from airflow_provider_asyncapi.triggers import asset_watcher
-    from airflow_provider_asyncapi.triggers import asyncapi as triggers
-
     described: list[Any] = [
         operators.AsyncApiTriggerOperator,
         sensors.AsyncApiSensor,
@@ -84,8 +92,6 @@ def _default(parameters: Any, name: str) -> str:
 
 def _selectors() -> Iterator[str]:
     """Return the tables of the kinds of selectors and their suffixes, from the registries."""
-    from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS, SELECTOR_SUFFIXES
-
     yield "## Selectors\n\n| written | finds |\n| --- | --- |"
     for kind in (*SELECTOR_KINDS.values(), *SELECTOR_SUFFIXES.values()):
         yield f"| {', '.join(f'`{_cell(each)}`' for each in kind.examples)} | {_cell(kind.summary)} |"
@@ -94,8 +100,6 @@ def _selectors() -> Iterator[str]:
 
 def _operators() -> Iterator[str]:
     """Return the table of the operators of rules, from the registry."""
-    from airflow_provider_asyncapi.core.status.rule_operators import OPERATORS
-
     yield "## Operators of rules\n\n| operator | takes | holds if |\n| --- | --- | --- |"
     for operator in OPERATORS.values():
         yield f"| `{operator.name}` | {_cell(operator.takes)} | {_cell(operator.summary)} |"
@@ -104,11 +108,6 @@ def _operators() -> Iterator[str]:
 
 def _kinds() -> Iterator[str]:
     """Return the tables of what a parameter of the fetch can choose from, from the registries."""
-    from airflow_provider_asyncapi.core.fetch.formats.registry import RESULT_FORMATS
-    from airflow_provider_asyncapi.core.fetch.outputs.registry import OUTPUT_TYPES
-    from airflow_provider_asyncapi.core.fetch.paging.registry import PAGING_KINDS
-    from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS
-
     registries: dict[str, Any] = {
         "Output types": OUTPUT_TYPES,
         "Ways of paging": PAGING_KINDS,
@@ -123,8 +122,6 @@ def _kinds() -> Iterator[str]:
 
 
 def _connection() -> Iterator[str]:
-    from airflow_provider_asyncapi.connections.form import make_form_fields
-
     yield "## Connection: the keys of extra\n\nBeside `host`, `port`, `schema`, `login` and `password`.\n"
     yield "| key | label in the form | |\n| --- | --- | --- |"
     for name, described in make_form_fields().items():
@@ -133,8 +130,6 @@ def _connection() -> Iterator[str]:
 
 
 def _profiles() -> Iterator[str]:
-    from airflow_provider_asyncapi.core.profiles.schema import profile_tables
-
     yield "## Profiles: tables and keys\n\nThe table `about` may contain anything.\n"
     yield "| table | keys |\n| --- | --- |"
     for table, keys in profile_tables().items():
