@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -24,6 +25,7 @@ from moto.server import ThreadedMotoServer
 
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.exceptions import AsyncApiFileUnavailable
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.results.destination import Owner
 from airflow_provider_asyncapi.results.fetching import FetchTask, fetch
@@ -215,6 +217,39 @@ def test_a_large_file_is_uploaded_in_parts(bucket: Any, api: Server) -> None:
 def test_rows_are_written_to_an_object(bucket: Any, api: Server) -> None:
     fetched(api, b'{"rows": [1, 2]}', result_path="rows", write_as="ndjson")
     assert contents(bucket) == {"jobs/7/result.ndjson": b"1\n2\n"}
+
+
+def test_an_object_is_sent_with_its_checksum(bucket: Any, api: Server) -> None:
+    body = random.Random(1).randbytes(12 * MIB)
+    bucket.put_object(Bucket=BUCKET, Key="in/a.bin", Body=body)
+    api.respond_with(reply({}))
+    with AsyncApiHook("api") as hook:
+        headers = {"X-Checksum": "{body_sha256}"}
+        hook.request("PUT", "/x", body={"path": f"s3://aws_s3@{BUCKET}/in/a.bin"}, headers=headers)
+    (asked,) = api.asked
+    assert asked.body == body
+    assert asked.headers["x-checksum"] == hashlib.sha256(body).hexdigest()
+
+
+def test_an_object_that_is_replaced_while_it_is_sent_never_arrives(
+    bucket: Any, api: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from s3fs.core import S3File
+
+    old, new = (random.Random(seed).randbytes(12 * MIB) for seed in (1, 2))
+    bucket.put_object(Bucket=BUCKET, Key="in/a.bin", Body=old)
+    real = S3File._fetch_range
+
+    def replacing(file: Any, start: int, end: int) -> Any:
+        found = real(file, start, end)
+        bucket.put_object(Bucket=BUCKET, Key="in/a.bin", Body=new)
+        return found
+
+    monkeypatch.setattr(S3File, "_fetch_range", replacing)
+    api.respond_with(reply({}))
+    with AsyncApiHook("api") as hook, pytest.raises(AsyncApiFileUnavailable, match=r"in/a\.bin"):
+        hook.request("PUT", "/x", body={"path": f"s3://aws_s3@{BUCKET}/in/a.bin"})
+    assert all(len(asked.body) < len(old) for asked in api.asked)
 
 
 @pytest.mark.parametrize("old", [{}, {"jobs/7/a": b"old"}], ids=["new", "replacing"])
