@@ -1,0 +1,93 @@
+"""`dag.test()` runs against a recording and a scripted API, in the task and deferred."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo.airflow.configuration import configuration, environment, write_config
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+DAGS = """
+from airflow.sdk import DAG
+
+from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
+from airflow_provider_asyncapi.testing.fake_api import PROFILE
+
+for deferrable in (False, True):
+    with DAG(f"export_{deferrable}", schedule=None) as dag:
+        AsyncApiJobOperator(
+            task_id="export",
+            asyncapi_conn_id="acme",
+            submit=PROFILE["submit"],
+            status={**PROFILE["status"], "poke_interval": 3600},
+            fetch=PROFILE["fetch"],
+            deferrable=deferrable,
+        )
+    globals()[dag.dag_id] = dag
+"""
+RECORDING = """
+exchanges:
+  - request: {method: POST, url: /jobs}
+    response: {status: 201, body: {id: "7"}}
+  - request: {method: GET, url: /jobs/7}
+    response: {body: {status: running}}
+  - request: {method: GET, url: /jobs/7}
+    response: {body: {status: done}}
+  - request: {method: GET, url: /jobs/7/result}
+    response: {body: {rows: [1, 2]}}
+"""
+TESTS = """
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+pytestmark = pytest.mark.parametrize("deferrable", [False, True])
+
+
+def run(deferrable):
+    return DagBag({dags!r}).dags[f"export_{{deferrable}}"].test()
+
+
+def test_a_script(asyncapi_fake, deferrable):
+    api = asyncapi_fake(["queued", "running", "done"], rows=[1], errors={{2: 503}}, conn_id="acme")
+    assert run(deferrable).state == "success"
+    assert api.polls == {{"1": 3}}
+
+
+def test_a_recording(asyncapi_replay, deferrable):
+    asyncapi_replay("recording.yaml", conn_id="acme")
+    assert run(deferrable).state == "success"
+"""
+
+
+def test_dags_are_tested_against_a_recording_and_a_script(tmp_path: Path) -> None:
+    home, tests = tmp_path / "home", tmp_path / "tests"
+    dags = home / "dags"
+    dags.mkdir(parents=True)
+    tests.mkdir()
+    (dags / "exports.py").write_text(DAGS)
+    (tests / "conftest.py").write_text('pytest_plugins = ["airflow_provider_asyncapi.testing.pytest_plugin"]\n')
+    (tests / "recording.yaml").write_text(RECORDING)
+    (tests / "test_exports.py").write_text(TESTS.format(dags=str(dags)))
+    write_config(home / "airflow.cfg", configuration(home, dags, "http://127.0.0.1:9", default_deferrable=False))
+    env = environment(home) | {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+    for words in (["airflow", "db", "migrate"], ["pytest", "-q", "-p", "no:cacheprovider", str(tests)]):
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=tests,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
