@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.tasks.wait_state import WaitState
     from airflow_provider_asyncapi.triggers.events import WaitEvent
 
+#: Minimum seconds between two pokes in reschedule mode, whatever the API asks for. Airflow fails a task that is queued
+#: again before its scheduler has read that the process of the last poke has ended, seconds later on a busy machine.
+SHORTEST_RESCHEDULE = 10.0
 #: Trigger rules of tasks that are skipped if there is no data; other rules run a task after a skipped one.
 _RULES_THAT_NEED_SUCCESS = frozenset(
     {"all_success", "one_success", "none_failed_min_one_success", "all_done_min_one_success", "none_skipped"}
@@ -393,4 +396,5 @@ def _parse_state(stored: Mapping[str, Any]) -> WaitCheckpoint:
 
 def _reschedule(seconds: float) -> NoReturn:
     """End this poke, and let Airflow schedule the next one after a number of seconds."""
-    raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=seconds))
+    pause = timedelta(seconds=max(seconds, SHORTEST_RESCHEDULE))
+    raise AirflowRescheduleException(timezone.utcnow() + pause)

@@ -38,12 +38,14 @@ def connect(
     api: ApiServer, supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., None]:
     """Store an Airflow connection to the server; called again, another one."""
+    from airflow_provider_asyncapi.tasks import job_wait
     from airflow_provider_asyncapi.triggers import asyncapi as triggers
     from airflow_provider_asyncapi.triggers import job_slots, xcom_publisher
 
     # There is no scheduler here that could mix up who has ended.
     for module in (job_slots, triggers):
         monkeypatch.setattr(module, "SHORTEST_DEFERRAL", 0.0)
+    monkeypatch.setattr(job_wait, "SHORTEST_RESCHEDULE", 0.0)
     monkeypatch.setattr(triggers, "_CALLBACK_MARGIN", 0.05)
     # No API takes its time to stop a job here.
     monkeypatch.setattr("airflow_provider_asyncapi.core.jobs.cancel._PAUSES", (0.0,))

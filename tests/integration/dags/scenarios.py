@@ -11,12 +11,10 @@ from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, 
 from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
-# Airflow fails a rescheduled task that is due again before its scheduler has read that the process before has ended,
-# which may take seconds on a busy machine.
 MODES: dict[str, dict[str, Any]] = {
     "deferred": {"deferrable": True, "poke_interval": 1},
     "poke": {"deferrable": False, "mode": "poke", "poke_interval": 1},
-    "reschedule": {"deferrable": False, "mode": "reschedule", "poke_interval": 15},
+    "reschedule": {"deferrable": False, "mode": "reschedule", "poke_interval": 1},
 }
 
 # The same job, waited for in three ways.

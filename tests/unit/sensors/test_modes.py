@@ -37,6 +37,7 @@ from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
 from airflow_provider_asyncapi.monitoring import metrics
 from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.tasks import job_wait
 from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.fake_airflow import TI, ApiServer, Store, Supervisor, context_of, reply
 from tests.unit.recorded_calls import recorded
@@ -388,6 +389,17 @@ def test_a_trigger_that_broke_fails_or_skips_the_task(forgiving: dict[str, Any])
 def test_an_event_that_is_not_ours_is_an_error_and_no_success(event: Any) -> None:
     with pytest.raises(exceptions.AsyncApiException, match="event"):
         make_sensor("deferred").execute_complete(context_of(TI()), event)
+
+
+def test_a_poke_is_rescheduled_no_sooner_than_the_scheduler_knows_of_its_end(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_wait, "SHORTEST_RESCHEDULE", 10.0)
+    api.respond_to(POLL, reply(status=429, retry_after="1"))
+    now = time.time()
+    with pytest.raises(AirflowRescheduleException) as pause:
+        make_sensor("reschedule").execute(context_of(TI(), task_state_store=Store()))
+    assert pause.value.reschedule_date.timestamp() >= now + 10
 
 
 @pytest.mark.parametrize("mode", ["reschedule", "reschedule without a store"])
