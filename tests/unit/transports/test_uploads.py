@@ -235,7 +235,7 @@ def test_an_interrupted_upload_counts_as_not_sent(driver, large_file):
         thread = threading.Thread(target=cut, daemon=True)
         thread.start()
         request = Request("POST", f"http://127.0.0.1:{port}/x", body=FileBody((inspect_file(str(large_file)),)))
-        kind, message, sent = fetch(driver, make_api("http://x"), request, repeatable=False).failure
+        kind, message, sent = fetch(driver, make_api("http://x"), request, is_repeatable=False).failure
         thread.join(10)
     assert (kind, sent) == ("TransportError", False)
     assert f"of {64 * 1024 * 1024} bytes of the body were sent" in message
@@ -244,7 +244,7 @@ def test_an_interrupted_upload_counts_as_not_sent(driver, large_file):
 def test_a_lost_response_to_a_whole_upload_counts_as_sent(driver, serve, file):
     server = serve(hang_up)
     request = upload_of(server, inspect_file(str(file)))
-    kind, _, sent = fetch(driver, make_api(server.url), request, repeatable=False).failure
+    kind, _, sent = fetch(driver, make_api(server.url), request, is_repeatable=False).failure
     assert (kind, sent) == ("TransportError", True)
 
 
