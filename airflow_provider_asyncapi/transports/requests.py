@@ -152,6 +152,11 @@ class RequestsDriver:
         if not self._token_lock.acquire(timeout=-1 if left is None else max(0.0, left)):
             raise build_slow_token_error()
         try:
+            cancellation.check()
+            source = self._api.settings.auth.token_source
+            if source is not None and source.refresh_token is not None:
+                # If the cancellation interrupted the renewal, the new refresh token would be lost.
+                cancellation = Cancellation()
             flow = get_shared_token(self._api, self._token_state, effect, asked_at)
             return self.run(flow, observe=observe, cancellation=cancellation)
         finally:

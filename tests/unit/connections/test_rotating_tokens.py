@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 from airflow.sdk.execution_time import task_runner
 
-from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.effects import Flow, RunBlocking, RunConcurrently, Sleep
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.requests.exchange import send
-from airflow_provider_asyncapi.exceptions import AsyncApiConfigurationError, AsyncApiUnauthorized
+from airflow_provider_asyncapi.exceptions import AsyncApiConfigurationError, AsyncApiRejected, AsyncApiUnauthorized
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.clients import SharedClient
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from tests.oauth2_server import CLIENT_ID, CLIENT_SECRET, PASSWORD, USER, OAuth2Server
-from tests.unit.eventually import until
+from tests.unit.eventually import until, wait_until
 from tests.unit.fake_airflow import Supervisor
 
 
@@ -177,6 +179,39 @@ def test_a_wait_that_is_cancelled_during_the_request_for_a_token_stores_the_new_
     authorized()
     vendor.answers.clear()
     asyncio.run(cancel())
+    assert ask_on_worker(vendor) == 200
+    assert len(vendor.token_requests) == 1
+
+
+@pytest.mark.timeout(30)
+def test_a_flow_that_fails_during_the_request_for_a_token_loses_no_refresh_token(
+    vendor: OAuth2Server, supervisor: Supervisor, authorized: Callable[..., None]
+) -> None:
+    def fail() -> Flow[None]:
+        yield RunBlocking(lambda: wait_until(lambda: vendor.token_requests))
+        raise ContentError("broken")
+
+    def answer_once_cancelled() -> Flow[None]:
+        try:
+            while True:
+                yield Sleep(1)
+        finally:
+            vendor.answers.set()
+
+    authorized()
+    vendor.answers.clear()
+    with closing(AsyncApiHook()) as hook:
+
+        def ask() -> Flow[Any]:
+            return send(hook.api, Request("GET", f"{vendor.url}/x"))
+
+        def ask_and_fail() -> Flow[None]:
+            yield RunConcurrently([ask, fail, answer_once_cancelled], 3, lambda _: None)
+
+        with pytest.raises(AsyncApiRejected, match="broken"):
+            hook.run(ask_and_fail())
+    (name,) = variables_of(supervisor)
+    assert supervisor.variables[f"{name}_lock"] == "free"
     assert ask_on_worker(vendor) == 200
     assert len(vendor.token_requests) == 1
 
