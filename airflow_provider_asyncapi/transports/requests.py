@@ -41,6 +41,10 @@ else:
     # Few tasks poll many jobs with one request.
     batch_flow = LazyModule("airflow_provider_asyncapi.core.wait.batch_flow")
 
+#: Seconds for which a killed task waits for its other threads: they may still write into files that it removes next.
+#: Airflow ends the process 5 s after the kill.
+_KILL_TIMEOUT = 2.0
+
 T = TypeVar("T")
 
 
@@ -132,7 +136,9 @@ class RequestsDriver:
         (self._sleep or cancellation.sleep)(seconds)
 
     def _run_concurrently(self, effect: RunConcurrently, observe: Observer, outer: Cancellation) -> None:
-        with outer.make_child() as cancellation, ThreadPoolExecutor(max_workers=effect.concurrency) as pool:
+        # Not a context: that would wait for all threads at its end, even if one of them hangs.
+        pool = ThreadPoolExecutor(max_workers=effect.concurrency)
+        with outer.make_child() as cancellation:
 
             def start(make: Callable[[], Flow[Any]]) -> Future[Any]:
                 return pool.submit(lambda: self.run(make(), observe=observe, cancellation=cancellation))
@@ -141,11 +147,15 @@ class RequestsDriver:
             try:
                 while running := flows.advance():
                     wait(running, return_when=FIRST_COMPLETED)
-            except BaseException:
-                # The results of the other flows aren't needed, least of all if the task was killed.
+            except BaseException as error:
+                # The results of the other flows aren't needed.
                 cancellation.request()
-                pool.shutdown(wait=False, cancel_futures=True)
+                is_killed = not isinstance(error, Exception)
+                pool.shutdown(wait=not is_killed, cancel_futures=True)
+                if is_killed:
+                    wait([task for task in flows.tasks if not task.done()], timeout=_KILL_TIMEOUT)
                 raise
+            pool.shutdown()
 
     def _get_token(self, effect: GetToken, observe: Observer, cancellation: Cancellation) -> Token:
         asked_at, left = self._api.clock(), self._api.seconds_until(effect.until)

@@ -45,7 +45,7 @@ from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
-from airflow_provider_asyncapi.transports import log_only
+from airflow_provider_asyncapi.transports import log_only, requests
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from tests.loopback import chunked, hang_up, raw, reply, reset
@@ -815,6 +815,38 @@ def test_a_worker_that_is_killed_waits_for_no_thread_that_sleeps(serve, how):
     with pytest.raises(Killed):
         together("requests", make_api(server.url, requests_per_second=0.001), [both()])
     assert ended == ["sleep"]
+
+
+@pytest.mark.timeout(30)
+def test_a_worker_that_is_killed_does_not_wait_for_a_thread_that_hangs(serve, monkeypatch):
+    monkeypatch.setattr(requests, "_KILL_TIMEOUT", 0.0)
+    has_begun, is_over, ended = threading.Event(), threading.Event(), list[str]()
+
+    class Killed(BaseException):
+        """Raised by Airflow's handler of the signal, between any two steps."""
+
+    def kill(_: object) -> None:
+        raise Killed
+
+    def quick() -> Flow[None]:
+        yield RunBlocking(has_begun.wait)
+
+    def hang() -> Flow[None]:
+        has_begun.set()
+        try:
+            yield RunBlocking(partial(is_over.wait, 10))
+        finally:
+            ended.append("hang")
+
+    def both() -> Flow[None]:
+        yield RunConcurrently([quick, hang], 2, kill)
+
+    with contextlib.closing(RequestsDriver(make_api(serve().url))) as driver:
+        with pytest.raises(Killed):
+            driver.run(both())
+        assert ended == []
+        is_over.set()
+        wait_until(lambda: ended)
 
 
 def test_a_worker_polls_a_job_alone_and_logs_for_its_observer(serve):
