@@ -84,7 +84,7 @@ def _check_encryption(member: zipfile.ZipInfo, password: bytes | None) -> None:
 
 
 def _check_compression(member: zipfile.ZipInfo) -> None:
-    # Of these alone zipfile undoes a piece at a time: a kilobyte of bzip2 may become gigabytes in memory at once.
+    # zipfile decompresses only these methods in pieces: a kilobyte of bzip2 may become gigabytes in memory at once.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         names: dict[int, str] = zipfile.compressor_names  # type: ignore[attr-defined]  # missing in typeshed
         name = names.get(member.compress_type, f"method {member.compress_type}")

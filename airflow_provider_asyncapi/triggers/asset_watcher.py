@@ -181,7 +181,7 @@ class AsyncApiEventTrigger(BaseEventTrigger):
                 log.warning("%r: %s; polling again in %g s", self, error, delay)
                 await asyncio.sleep(delay)
             except Exception:
-                # Of a secrets backend, or a bug.
+                # A secrets backend may raise anything; so may a bug.
                 log.exception("%r: polling again in %g s", self, _MAX_DELAY)
                 await asyncio.sleep(_MAX_DELAY)
 

@@ -39,7 +39,7 @@ WHY_NO_STORE = (
     "auth 'oauth2_refresh' keeps the newest refresh token in an Airflow Variable; it works in tasks and triggers, but"
     " not here"
 )
-#: The mark of nobody.
+#: The value of a free lock.
 _FREE = "free"
 #: The delay between two attempts to store a token, and the time after which the process goes on without, in seconds.
 _STORE_DELAY, _STORE_TIMEOUT = 2.0, 600.0

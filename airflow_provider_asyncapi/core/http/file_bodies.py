@@ -42,7 +42,7 @@ class SourceFile:
 
     :param path: its path or URL.
     :param size: its size in bytes.
-    :param version: a text that is another one after the file has changed, such as an ETag or the time of the change.
+    :param version: a text that changes with the file, such as an ETag or the time of the change.
     :param open: opens the file; called once for each time that it is sent.
     """
 
@@ -106,7 +106,7 @@ class FileBody:
 
     @property
     def identity(self) -> bytes:
-        """Bytes that are other ones after the body has changed: for each file, its path, size and version."""
+        """Bytes that differ if the body has changed: for each file, its path, size and version."""
         shown = (
             part if isinstance(part, bytes) else repr((part.path, part.size, part.version)).encode(errors="replace")
             for part in self.parts

@@ -71,7 +71,7 @@ def _check_target(api: Api, request: Request, response: Response) -> str:
         target = urls.resolve(request.url, response.headers["location"])
         scheme, host, _ = parse_origin(target)
     except urls.AmbiguousUrlError as error:
-        problem = f"{request}: answered {response.status} with a Location that isn't followed, for it {error}"
+        problem = f"{request}: answered {response.status} with a Location that isn't followed, because it {error}"
         raise set_error_fields(RedirectError(problem), request, response) from None
     except (ValueError, UnsafeValueError):
         scheme = host = target = ""

@@ -260,7 +260,7 @@ def test_a_location_that_leads_browsers_elsewhere_is_an_error_and_no_path(driver
     outcome = run(driver, api, send(api, Request("GET", f"{server.url}/x")))
     assert outcome.error is not None
     assert outcome.failure[0] == "RedirectError"
-    assert "a Location that isn't followed, for it " in outcome.failure[1]
+    assert "a Location that isn't followed, because it " in outcome.failure[1]
     assert len(server.asked) == 1
 
 
