@@ -15,7 +15,12 @@ from airflow.providers.standard.utils.skipmixin import SkipMixin
 from airflow_provider_asyncapi.core.errors import ERROR_FIELDS, AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, Rerun
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
-from airflow_provider_asyncapi.exceptions import AsyncApiAttemptFailed, AsyncApiJobFailed, to_airflow
+from airflow_provider_asyncapi.exceptions import (
+    AsyncApiAttemptFailed,
+    AsyncApiJobFailed,
+    AsyncApiUnknownStatus,
+    to_airflow,
+)
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY
 from airflow_provider_asyncapi.tasks import lazy
@@ -327,7 +332,9 @@ class AsyncApiJobOperator(RerunningTask, BaseOperator, SkipMixin):
         except AsyncApiError as error:
             raise to_airflow(error) from error
         except AsyncApiJobFailed as error:
-            if not self.resubmit_on_retry or error.rerun == Rerun.NEVER:
+            # A job with an unknown status may be running.
+            may_run = isinstance(error, AsyncApiUnknownStatus)
+            if may_run or not self.resubmit_on_retry or error.rerun == Rerun.NEVER:
                 raise
             lazy.submit_in_next_try(self, context, error)
             if limit := self.hook.api.settings.max_active_jobs:

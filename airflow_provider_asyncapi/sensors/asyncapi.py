@@ -277,7 +277,7 @@ class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
         self.json = json
         self.xml = xml
         self.data = data
-        self.poke_interval = poke_interval  # type: ignore[assignment]  # None until validate()
+        self.poke_interval = poke_interval  # type: ignore[assignment]  # Airflow's is a float
         self.initial_delay = initial_delay
         self.backoff = backoff
         self.max_interval = max_interval
@@ -449,7 +449,14 @@ class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
 
     def _submit_next_job(self, context: Context, error: AsyncApiJobFailed) -> JobHandle | None:
         """Submit another job after one has failed; return None if there is no further job."""
-        if self.submit is None or (plan := self.resubmit_plan()) is None:
+        if (plan := self.resubmit_plan()) is None:
+            return None
+        if self.submit is None:
+            if plan.limit:
+                self.log.warning(
+                    "No further job is submitted: resubmit of a profile has an effect in AsyncApiJobOperator, and in"
+                    " async_api_job if the DAG names the profile"
+                )
             return None
         ti: Any = context["ti"]
         if context.get("task_state_store") is None and (self.reschedule or ti.try_number > 1):

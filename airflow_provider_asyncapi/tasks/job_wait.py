@@ -25,7 +25,12 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationEr
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.json_values import as_list
 from airflow_provider_asyncapi.core.outcome import NOT_FOR_TRIGGERER, Outcome
-from airflow_provider_asyncapi.exceptions import AsyncApiException, AsyncApiJobFailed, to_airflow
+from airflow_provider_asyncapi.exceptions import (
+    AsyncApiException,
+    AsyncApiJobFailed,
+    AsyncApiUnknownStatus,
+    to_airflow,
+)
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, push_for_users
 from airflow_provider_asyncapi.tasks import lazy
@@ -184,7 +189,7 @@ class JobWait:
             if result.handle:
                 push_for_users(self._context, JOB_KEY, result.handle)
             raised = to_airflow(result.error)
-            if isinstance(raised, AsyncApiJobFailed):
+            if _has_ended(raised):
                 self._clean_up(parse_job(result.handle) if result.handle else find_job(), CleanupOn.FAILURE)
             raise raised
         match result.status:
@@ -264,8 +269,9 @@ class JobWait:
             elif pokes:
                 flow = lazy.run_until_sleep(flow, _reschedule)
             return task.hook.run(flow, observe=state.observe)
-        except AsyncApiJobFailed:
-            self._clean_up(state.current.handle, CleanupOn.FAILURE)
+        except AsyncApiJobFailed as error:
+            if _has_ended(error):
+                self._clean_up(state.current.handle, CleanupOn.FAILURE)
             raise
 
     def _storable_params(self) -> dict[str, Any]:
@@ -374,6 +380,11 @@ class JobWait:
     def apply_soft_fail(self) -> AbstractContextManager[None]:
         """Publish the error that ends the wait, and turn it into a skip if ``soft_fail`` is set."""
         return self.publish_errors(soft_fail=self._options.soft_fail)
+
+
+def _has_ended(error: Exception) -> bool:
+    """Return whether an exception means that the job has ended; a job with an unknown status may be running."""
+    return isinstance(error, AsyncApiJobFailed) and not isinstance(error, AsyncApiUnknownStatus)
 
 
 def _parse_event(event: Any) -> WaitEvent:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS
+from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS, FILE_PARAMETER
 
 #: The key with which a profile names the profile that it extends.
 EXTENDS = "extends"
+#: Parameters that set the body of a request.
+_BODIES = (*BODY_PARAMETERS, FILE_PARAMETER)
 #: Parameters that are merged key by key if both set them.
 _MERGED_BY_KEY = ("headers", "query_params", "capture", "variables")
 
@@ -37,8 +39,8 @@ def merge_table(defaults: Mapping[str, Any], explicit: Mapping[str, Any]) -> dic
     Headers, query parameters, captures and variables of both are joined; one body replaces another.
     """
     kept = dict(defaults)
-    if any(name in explicit for name in BODY_PARAMETERS):
-        for name in BODY_PARAMETERS:
+    if any(name in explicit for name in _BODIES):
+        for name in _BODIES:
             kept.pop(name, None)
     merged = {
         name: {**kept[name], **explicit[name]}

@@ -65,7 +65,7 @@ def _repair(api: Api, plan: SubmitPlan, repair: Repair, record: Submission, fail
     scope = api.merge_variables({IDEMPOTENCY_KEY: record.key}, failed.scope())
     base = failed.urls.get("status") or failed.urls.get("submit")
     if record.sent and not step.is_repeatable:
-        request = api.render_request(step.request, scope, reference_base=base)
+        request = api.render_address(step.request, scope, reference_base=base)
         problem = record.problem or "an earlier try was cut off while it repaired the job"
         raise build_ambiguous_error(step, request, problem).set_job(failed.identifier, failed.status)
     name = api.redact(str(failed.identifier))

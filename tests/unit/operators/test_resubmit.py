@@ -245,10 +245,18 @@ def test_no_job_is_submitted_if_the_delay_lasts_beyond_the_deadline(api: ApiServ
     assert len(keys(api)) == 1
 
 
-def test_a_status_that_is_not_in_a_closed_list_is_no_failure_that_the_api_reports(api: ApiServer) -> None:
+@pytest.mark.parametrize("mode", ["poke", "deferred"])
+@pytest.mark.parametrize("resubmit", [0, 2])
+def test_no_job_is_submitted_beside_one_whose_status_is_not_in_a_closed_list(
+    api: ApiServer, mode: str, resubmit: int
+) -> None:
     jobs(api, reply({"status": "paused"}))
-    with pytest.raises(exceptions.AsyncApiAttemptFailed, match="none of the given values"):
-        run("poke", OwnTI(), Store(), resubmit=2, status={"running_value": "running"})
+    ti, store = OwnTI(), Store()
+    with pytest.raises(exceptions.AsyncApiUnknownStatus, match="none of the given values") as failed:
+        run(mode, ti, store, resubmit=resubmit, status={"running_value": "running"})
+    assert isinstance(failed.value, AirflowFailException), "Airflow doesn't retry"
+    jobs(api, DONE)
+    assert run(mode, ti, store, resubmit=resubmit, status={"running_value": "running"}) == "j-1"
     assert len(keys(api)) == 1
 
 
@@ -353,12 +361,11 @@ def test_a_worker_that_is_killed_before_the_repair_leaves_it_to_the_next_try(
 def test_a_status_that_is_not_in_a_closed_list_is_not_repaired(api: ApiServer) -> None:
     api.respond_to(POST, reply({"id": "j-1"}), reply({"id": "j-2"}))
     api.respond_to("GET /jobs/j-1", reply({"status": "paused", "part": 1}))
-    api.respond_to("GET /jobs/j-2", DONE)
     store = Store()
     given = {**REPAIRING, "status": {**REPAIRING["status"], "running_value": "running"}}
-    with pytest.raises(exceptions.AsyncApiAttemptFailed):
+    with pytest.raises(exceptions.AsyncApiUnknownStatus):
         run("poke", OwnTI(), store, **given)
-    assert run("poke", OwnTI(), store, **given) == "j-2"
+    assert len(api.requests) == 2, "no request but the submit and the poll"
 
 
 def test_the_triggerer_gets_the_rules_and_not_the_request_of_the_repair(api: ApiServer) -> None:

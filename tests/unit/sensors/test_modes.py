@@ -226,6 +226,14 @@ def test_no_data_of_a_mapped_task_is_told_by_its_handle(api: ApiServer, mode: st
 REMOVE = "DELETE /jobs/j-1"
 
 
+def test_a_job_with_an_unknown_status_is_not_removed_since_it_may_be_running(api: ApiServer) -> None:
+    for mode in MODES[:3]:
+        api.respond_to(POLL, running(), reply({"status": "paused"}))
+        outcome = wait(mode, cleanup={"endpoint": "/jobs/{identifier}"}, running_value="running")
+        assert isinstance(outcome.error, exceptions.AsyncApiUnknownStatus), mode
+    assert api.count(REMOVE) == 0
+
+
 @pytest.mark.parametrize(
     ("status", "cleanup_on", "sent"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,18 @@ def test_a_profile_of_the_group_may_set_all_of_it(
     monkeypatch.setenv("AIRFLOW__ASYNCAPI__PROFILES_FOLDER", str(tmp_path))
     jobs(api, FAILED, DONE)
     assert run("poke", OwnTI(), Store(), profile="vendor") == "j-2"
+
+
+def test_a_profile_that_only_the_connection_names_has_no_further_job_submitted(
+    api: ApiServer, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "vendor.toml").write_text("[status]\nresubmit = 1\n")
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__PROFILES_FOLDER", str(tmp_path))
+    connect(extra={"profile": "vendor"})
+    jobs(api, FAILED)
+    with pytest.raises(exceptions.AsyncApiJobFailed):
+        run("poke", OwnTI(), Store())
+    assert keys(api) == []
 
 
 def test_without_any_of_it_the_sensor_does_not_know_the_submit() -> None:

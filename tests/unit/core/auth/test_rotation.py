@@ -362,7 +362,7 @@ class Simulation:
 
 
 @given(seed=st.integers(0, 2**32), processes=st.integers(2, 8), slowest=st.sampled_from([0.1, 2.0, 5.0, 12.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_processes_that_need_a_token_at_the_same_time_use_the_refresh_token_once(seed, processes, slowest):
     numbers = random.Random(seed)
     simulation = Simulation(numbers.random, slowest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_asyncapi.core.profiles.merging import merge_parameters, merge_profiles
+from airflow_provider_asyncapi.core.profiles.merging import merge_parameters, merge_profiles, merge_table
 
 PROFILE: Any = {
     "status": {
@@ -56,6 +56,11 @@ def test_one_body_replaces_another_of_any_kind() -> None:
     both = merge_parameters("status", PROFILE, {"xml": "<a/>"})
     assert "json" not in both
     assert both["xml"] == "<a/>"
+    file = {"path": "s3://bucket/orders.csv"}
+    assert merge_table(PROFILE["status"], {"body": file}) == {
+        name: value for name, value in PROFILE["status"].items() if name != "json"
+    } | {"body": file}
+    assert "body" not in merge_table({"body": file}, {"json": {}})
 
 
 def test_false_and_zero_are_answers_of_the_dag() -> None:
