@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import BaseHook
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+from airflow.models.connection import Connection
 
 #: By this, Airflow's own command line lets the Task SDK look into the metadata database (`airflow connections test`).
 _PROCESS_CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
@@ -20,5 +16,7 @@ def look_up_connection(conn_id: str) -> Connection:
 
     :raises AirflowNotFoundException: if there is none.
     """
+    # The hook of an object store looks up the connection of a destination with the Task SDK.
     os.environ.setdefault(_PROCESS_CONTEXT, "server")
-    return BaseHook.get_connection(conn_id)
+    # The Task SDK of Airflow 3.1 asks the supervisor of a task, which a command doesn't have.
+    return Connection.get_connection_from_secrets(conn_id)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 import json
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_asyncapi.cli.definition import make_parser
+from tests.unit.fake_airflow import ApiServer
+from tests.unit.stored_connections import open_connection_store
 
 
 @dataclass(frozen=True)
@@ -53,3 +58,19 @@ def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     # In its test mode, Airflow prints where its configuration is when that is read first.
     conf.get("core", "dags_folder")
     return Shell(capsys, monkeypatch)
+
+
+@pytest.fixture
+def connect(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Store a connection to the server in Airflow's database: a command has no supervisor to ask."""
+    # The look-up sets the variable; what was set first is also undone.
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    # Where the host keeps login tokens: those of another test may be for a server that had the same port.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with open_connection_store() as store_connection:
+
+        def store(conn_id: str, *, extra: Any = None, **fields: Any) -> None:
+            text = None if extra is None else json.dumps(extra)
+            store_connection(**{"conn_id": conn_id, "conn_type": "asyncapi", "host": api.url, "extra": text, **fields})
+
+        yield store
