@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.transports.requests import Client
 
 #: Response headers that often say where the job is, or when to ask again; the others are shown on request.
-_TELLING_HEADERS = ("location", "operation-location", "azure-asyncoperation", "retry-after", "link")
+_SHOWN_HEADERS = ("location", "operation-location", "azure-asyncoperation", "retry-after", "link")
 #: The length of the bodies that are shown, in characters.
 _MAX_BODY = 400
 #: The number of exchanges in the JSON output; of more, the last ones are kept.
@@ -70,10 +70,10 @@ class Narrator:
         self._live = None if output.terminal is None else waiting.LiveLine(output.terminal)
         self._pending: list[Exchange] = []
         self._polled: Polled | None = None
-        self._judged: Response | None = None
+        self._poll_response: Response | None = None
         self._shown_poll: tuple[str, int, bytes] | None = None
         self._is_polling = False
-        #: Whether the requests of now are those of a login.
+        #: Whether the current requests are token requests.
         self.is_login = False
         #: The job as it is known now.
         self.handle: JobHandle | None = None
@@ -89,7 +89,7 @@ class Narrator:
         :param polls: whether its first response is that of a poll.
         """
         self.flush()
-        self._is_polling, self._judged = polls, None
+        self._is_polling, self._poll_response = polls, None
         self.write(stage)
 
     def write(self, text: str) -> None:
@@ -105,19 +105,19 @@ class Narrator:
             self.recorded.append(exchange)
         response = exchange.response
         is_redirect = response is not None and _FIRST_REDIRECT <= response.status < _FIRST_ERROR
-        if self._judged is None and not exchange.is_login and not is_redirect:
-            self._judged = response
+        if self._poll_response is None and not exchange.is_login and not is_redirect:
+            self._poll_response = response
 
     def notify(self, event: Notification) -> None:
         """Tell of a log line or a poll."""
         if isinstance(event, Polled):
-            self._tell_poll(event)
+            self._write_poll(event)
         elif isinstance(event, Log) and event.level >= logging.WARNING:
             self.flush()
             self.write(f"  warning: {event.message}")
 
-    def _tell_poll(self, polled: Polled) -> None:
-        response, self._judged = self._judged, None
+    def _write_poll(self, polled: Polled) -> None:
+        response, self._poll_response = self._poll_response, None
         is_repeated = self.flush()
         self._polled, self.handle = polled, polled.handle
         if polled.error is not None:
@@ -132,7 +132,7 @@ class Narrator:
     def explain(self, response: Response | None, handle: JobHandle) -> None:
         """Tell what the response to a poll means; None for the last one."""
         self.flush()
-        response = response or self._judged
+        response = response or self._poll_response
         if response is not None:
             scope = self._api.merge_variables(handle.scope())
             for line in explain_status(WaitPlan.parse(self._status), self._status, response, scope):
@@ -179,7 +179,7 @@ class Narrator:
 
     def _write_headers(self, headers: Mapping[str, str], *, all_of_them: bool) -> None:
         for name, value in headers.items():
-            if all_of_them or name in _TELLING_HEADERS:
+            if all_of_them or name in _SHOWN_HEADERS:
                 self.write(f"    {name}: {value}")
 
     def _dump(self, exchange: Exchange) -> dict[str, Any]:

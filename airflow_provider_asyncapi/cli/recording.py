@@ -45,7 +45,7 @@ class CopiedSink:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        #: The body as it came; None if it is too large.
+        #: The body as received; None if it is too large.
         self.body: bytes | None = b""
 
     def begin(self, head: Response, /) -> object:

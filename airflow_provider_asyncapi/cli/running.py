@@ -19,8 +19,8 @@ class ExitCode(IntEnum):
     """
     The exit codes of all commands.
 
-    They are those of ``grep``: 1 for an answer that isn't the hoped-for one, 2 for a command that can't be carried out.
-    128 and the number of the signal is what shells use for an interrupted command.
+    They are those of ``grep``: 1 if the result is negative (a mistake, nothing found), 2 if the command can't be
+    carried out. 128 and the number of the signal is what shells use for an interrupted command.
     """
 
     OK = 0

@@ -16,7 +16,7 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
     """
-    A request as it came.
+    A request as received.
 
     :param method: the method.
     :param target: the path with its query.
