@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -58,7 +60,8 @@ class Narrator:
     """
     Writes what happens, in lines.
 
-    A response is written at the next event: only then the flow has read it, and its secrets are known.
+    A response is written at the next event: only then the flow has read it, and its secrets are known. Several threads
+    may call it, since a result is fetched with concurrent requests.
 
     :param api: the connection, whose secrets are masked.
     :param status: the parameters of the wait.
@@ -73,14 +76,28 @@ class Narrator:
         self._poll_response: Response | None = None
         self._shown_poll: tuple[str, int, bytes] | None = None
         self._is_polling = False
-        #: Whether the current requests are token requests.
-        self.is_login = False
+        self._lock = threading.RLock()
+        self._thread = threading.local()
         #: The job as it is known now.
         self.handle: JobHandle | None = None
         #: All exchanges as they were, to record them; None if they aren't recorded.
         self.recorded: list[Exchange] | None = None
         #: All exchanges, for programs.
         self.exchanges: list[dict[str, Any]] = []
+
+    @property
+    def is_login(self) -> bool:
+        """Whether the current requests are token requests; each thread has its own."""
+        return getattr(self._thread, "is_login", False)
+
+    @contextmanager
+    def mark_token_requests(self) -> Iterator[None]:
+        """Mark the requests that this thread sends meanwhile as token requests; their responses aren't shown."""
+        self._thread.is_login = True
+        try:
+            yield
+        finally:
+            self._thread.is_login = False
 
     def begin(self, stage: str, *, polls: bool = False) -> None:
         """
@@ -99,22 +116,24 @@ class Narrator:
 
     def add_exchange(self, exchange: Exchange) -> None:
         """Tell of a request and its response."""
-        self.flush()
-        self._pending.append(exchange)
-        if self.recorded is not None:
-            self.recorded.append(exchange)
         response = exchange.response
         is_redirect = response is not None and _FIRST_REDIRECT <= response.status < _FIRST_ERROR
-        if self._poll_response is None and not exchange.is_login and not is_redirect:
-            self._poll_response = response
+        with self._lock:
+            self.flush()
+            self._pending.append(exchange)
+            if self.recorded is not None:
+                self.recorded.append(exchange)
+            if self._poll_response is None and not exchange.is_login and not is_redirect:
+                self._poll_response = response
 
     def notify(self, event: Notification) -> None:
         """Tell of a log line or a poll."""
-        if isinstance(event, Polled):
-            self._write_poll(event)
-        elif isinstance(event, Log) and event.level >= logging.WARNING:
-            self.flush()
-            self.write(f"  warning: {event.message}")
+        with self._lock:
+            if isinstance(event, Polled):
+                self._write_poll(event)
+            elif isinstance(event, Log) and event.level >= logging.WARNING:
+                self.flush()
+                self.write(f"  warning: {event.message}")
 
     def _write_poll(self, polled: Polled) -> None:
         response, self._poll_response = self._poll_response, None
@@ -150,15 +169,16 @@ class Narrator:
     def flush(self) -> bool:
         """Write the exchanges that are pending; return whether the last one has repeated what was shown before."""
         is_repeated = False
-        pending, self._pending = self._pending, []
-        for exchange in pending:
-            self.exchanges = [*self.exchanges[-_MAX_EXCHANGES + 1 :], self._dump(exchange)]
-            response = exchange.response
-            if response is not None and self._is_polling:
-                poll = (exchange.request.url, response.status, response.body)
-                is_repeated, self._shown_poll = poll == self._shown_poll, poll
-            if not is_repeated and not self._output.as_json:
-                self._write_exchange(exchange)
+        with self._lock:
+            pending, self._pending = self._pending, []
+            for exchange in pending:
+                self.exchanges = [*self.exchanges[-_MAX_EXCHANGES + 1 :], self._dump(exchange)]
+                response = exchange.response
+                if response is not None and self._is_polling:
+                    poll = (exchange.request.url, response.status, response.body)
+                    is_repeated, self._shown_poll = poll == self._shown_poll, poll
+                if not is_repeated and not self._output.as_json:
+                    self._write_exchange(exchange)
         return is_repeated
 
     def _write_exchange(self, exchange: Exchange) -> None:

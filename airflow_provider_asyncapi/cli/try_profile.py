@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
 
@@ -21,25 +21,36 @@ from airflow_provider_asyncapi.cli.output import Output
 from airflow_provider_asyncapi.cli.recording import write_recording
 from airflow_provider_asyncapi.cli.running import CommandError, ExitCode
 from airflow_provider_asyncapi.cli.variables import parse_assignments
+from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.effects import Effect, Flow, GetToken, Notification
-from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.effects import GetToken, Notification
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list
 from airflow_provider_asyncapi.core.text import shorten
 from airflow_provider_asyncapi.exceptions import AsyncApiConfigurationError
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.transports import Observer
+from airflow_provider_asyncapi.transports.cancellation import Cancellation
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from airflow_provider_asyncapi.transports.requests_client import RequestsClient
 from airflow_provider_asyncapi.transports.tls import prepare_tls_context
-
-T = TypeVar("T")
 
 #: Seconds until a wait ends if neither the command nor the profile says it.
 _TIMEOUT = 3600.0
 #: The length of the result that is shown, in characters.
 _MAX_RESULT = 2000
+
+
+class _NarratedDriver(RequestsDriver):
+    """The driver, which tells a narrator of all exchanges, and of which are token requests."""
+
+    def __init__(self, api: Api, client: RequestsClient, narrator: Narrator) -> None:
+        super().__init__(api, client=NarratedClient(client, narrator), sleep=narrator.sleep)
+        self._narrator = narrator
+
+    def _get_token(self, effect: GetToken, observe: Observer, cancellation: Cancellation) -> Token:
+        with self._narrator.mark_token_requests():
+            return super()._get_token(effect, observe, cancellation)
 
 
 class NarratedHook(AsyncApiHook):
@@ -57,30 +68,7 @@ class NarratedHook(AsyncApiHook):
     @cached_property
     def _driver(self) -> RequestsDriver:
         client = RequestsClient(self.api.settings, prepare_tls_context(self.api.settings), time.monotonic)
-        return RequestsDriver(self.api, client=NarratedClient(client, self._narrator), sleep=self._narrator.sleep)
-
-    def run(self, flow: Flow[T], *, observe: Observer | None = None) -> T:
-        """Run a flow to its end."""
-        return super().run(self._mark_logins(flow), observe=observe)
-
-    def _mark_logins(self, flow: Flow[T]) -> Flow[T]:
-        """Pass on the effects of a flow; requests that the driver sends for a token are those of a login."""
-        try:
-            effect: Effect = next(flow)
-            while True:
-                self._narrator.is_login = isinstance(effect, GetToken)
-                try:
-                    reply = yield effect
-                except AsyncApiError as error:
-                    effect = flow.throw(error)
-                else:
-                    effect = flow.send(reply)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        finally:
-            self._narrator.is_login = False
-            flow.close()
+        return _NarratedDriver(self.api, client, self._narrator)
 
     def log_events(self, event: Notification) -> None:
         """Tell of the log lines and polls of a flow, in place of the log."""

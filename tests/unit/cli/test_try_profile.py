@@ -173,6 +173,36 @@ json = { user = "{connection.login}", pw = "{connection.password}" }
         assert '"echo": "***"' in done.out.replace('\\"', '"')
 
 
+@pytest.mark.parametrize("options", [[], ["--headers"], ["--json"]])
+def test_the_token_request_of_concurrent_requests_is_not_shown(
+    attempt: Any, api: Any, file: Path, tmp_path: Path, options: list[str]
+) -> None:
+    file.write_text(
+        """
+[connection]
+auth = "login"
+login_selector = "sid"
+login_header = "X-Session"
+login_request = { endpoint = "/login" }
+[fetch]
+output_type = "pages"
+endpoint = "/pages/{page}"
+pages = 3
+"""
+    )
+    login = {"sid": "s3cr3t-session", "session_id": "s3cr3t-too"}
+    api.respond_to("GET /login", reply(login))
+    for page in "123":
+        api.respond_to(f"GET /pages/{page}", reply([{"page": page}]))
+    recording = tmp_path / "recording.yaml"
+    done = attempt("fetch", "7", *options, "--record", recording, conn={"extra": {"login_cache": "process"}})
+    assert (done.code, api.count("GET /login")) == (0, 1)
+    assert done.out.count("the response to a login") == 1
+    assert "s3cr3t" not in done.out + done.err + recording.read_text()
+    # The responses of the other requests are shown.
+    assert all(f'"page": "{page}"' in done.out.replace("\\", "") for page in "123")
+
+
 def test_parameters_can_be_set(attempt: Any, api: Any) -> None:
     respond(api, reply({"state": "READY"}))
     assert attempt("status", "7", "--set", "status.completion_value=READY").out.endswith("Job 7: success\n")
