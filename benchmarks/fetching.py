@@ -1,4 +1,4 @@
-"""Measure what a fetch costs, next to the simplest code that does the same."""
+"""Measure what a fetch or an upload costs, next to the simplest code that does the same."""
 
 from __future__ import annotations
 
@@ -53,9 +53,14 @@ async def document(request):
     await response.write(row.encode() + b"]}")
     return response
 
+async def upload(request):
+    async for _ in request.content.iter_chunked(1 << 20):
+        pass
+    return web.Response(status=204)
+
 app = web.Application()
 app.add_routes([web.get("/file/{size}", file), web.get("/zip", archive), web.get("/page", page)])
-app.add_routes([web.get("/document/{size}", document)])
+app.add_routes([web.get("/document/{size}", document), web.put("/upload", upload)])
 
 async def main():
     runner = web.AppRunner(app, access_log=None)
@@ -123,6 +128,9 @@ async def main():
                 file.write(json.dumps(row) + "\\n")
 asyncio.run(main())
 """
+#: The file that is sent, beside the folder of the process.
+_UPLOADED = 'os.path.join(os.path.dirname(folder), "upload")'
+_UPLOAD = f'"PUT", "/upload", body={{"path": {_UPLOADED}}}'
 _WAYS = {
     "file": (_OURS, 'fetched("ours", output_type="file", endpoint=f"/file/{size}")'),
     "requests": (_REQUESTS, _STREAMED % "/file/{size}"),
@@ -145,6 +153,12 @@ with open(f"{folder}/plain", "w") as file:
     ),
     "aiohttp": ("import aiohttp, asyncio", _AIOHTTP % 8),
     "aiohttp, 16 at a time": ("import aiohttp, asyncio", _AIOHTTP % 16),
+    "upload": (_OURS, f"hook.request({_UPLOAD})"),
+    "upload on a loop": (_OURS, f"import asyncio\nasyncio.run(hook.arequest({_UPLOAD}))"),
+    "upload with requests": (
+        _REQUESTS,
+        f'with open({_UPLOADED}, "rb") as file:\n    session.put(f"{{url}}/upload", data=file).raise_for_status()',
+    ),
     "document": (
         _OURS,
         'fetched("ours", endpoint=f"/document/{size}", result_path="rows[?(@.ok == true)]", write_as="ndjson")',
@@ -163,7 +177,7 @@ def main(given: list[str] | None = None) -> None:
         server = subprocess.Popen([sys.executable, "-c", _SERVER, str(archive)], stdout=subprocess.PIPE, text=True)
         try:
             port = server.stdout.readline().strip() if server.stdout else ""
-            for measure in (_files, _archive, _pages, _documents):
+            for measure in (_files, _archive, _pages, _documents, _uploads):
                 measure(f"http://127.0.0.1:{port}", folder, scale)
         finally:
             server.kill()
@@ -212,6 +226,17 @@ def _documents(url: str, folder: str, scale: float) -> None:
         wall, _, memory = _measured(url, folder, {"document": size}, rounds=1)["document"]
         rows.append((f"{size // MB} MB", f"{wall:.1f}", f"{memory:.0f}"))
     table("A document", rows)
+
+
+def _uploads(url: str, folder: str, scale: float) -> None:
+    with Path(folder, "upload").open("wb") as file:
+        file.truncate(round(GIB * scale))
+    ways = _measured(url, folder, dict.fromkeys(("upload", "upload on a loop", "upload with requests"), 0))
+    rows = [(f"{scale:g} GiB sent as a body", "CPU s", "of requests'", "wall s", "MB above idle")]
+    for name, (wall, cpu, memory) in ways.items():
+        ratio = cpu / ways["upload with requests"][1]
+        rows.append((name, f"{cpu:.2f}", f"{ratio:.2f}", f"{wall:.2f}", f"{memory:.0f}"))
+    table("A file as a body", rows)
 
 
 def _measured(
