@@ -2,10 +2,10 @@
 Run every test suite, and print how each ended and how long it took.
 
 A suite that fails stops no other one. The suites that run a real Airflow wait for half of their time. Beside them, a
-background lane runs first the unit tests on the lowest versions and on the other Pythons, at a low priority and with
-longer timeouts, and then the tests of core/ on the other environments. Core's tests have no clock, no network and no
-other process, so it doesn't matter how slowly they run; at the lowest priority they take nothing from the suites beside
-them. The output of the background lane is printed after those suites.
+background lane runs first the tests on Airflow 3.2, on the lowest versions and on the other Pythons, at a low priority
+and with longer timeouts, and then the tests of core/ on the other environments. Core's tests have no clock, no network
+and no other process, so it doesn't matter how slowly they run; at the lowest priority they take nothing from the suites
+beside them. The output of the background lane is printed after those suites.
 
 ``reports/durations.txt`` has the slowest tests of each suite. The last line is the sum: ``N passed, N failed``.
 """
@@ -97,7 +97,6 @@ FIRST = (
     Suite("core, without Airflow", "test-core"),
     without_core("unit, newest Airflow", "test-unit"),
     Suite("documentation", "test-docs"),
-    Suite("Airflow 3.2", "test-3.2"),
 )
 #: Those that wait for processes of a real Airflow.
 WAITING = (
@@ -183,7 +182,10 @@ def main() -> int:
     """Run all, print the table, and return the exit code."""
     start = time.monotonic()
     found, lacking = find_other_pythons()
-    units = [without_core_in_background("unit, lowest versions", "test-lowest")]
+    units = [
+        Suite("Airflow 3.2", "test-3.2", niceness=LOW),
+        without_core_in_background("unit, lowest versions", "test-lowest"),
+    ]
     units += [without_core_in_background(f"unit, Python {version}", f"test-python-{version}") for version in found]
     cores = [core_alone(f"core, Python {version}", f"test-python-{version}") for version in found]
     outcomes = [run(suite) for suite in FIRST]
