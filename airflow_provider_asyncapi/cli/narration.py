@@ -1,4 +1,4 @@
-"""Tell what happens while a job is tried: requests, responses, what they mean, and what comes next."""
+"""Print the progress of a tried job: its requests and responses, the meaning of each poll, and the next poll."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from airflow_provider_asyncapi.core.json_values import as_text
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.transports.requests import Client
 
-#: Response headers that often say where the job is, or when to ask again; the others are shown on request.
+#: Response headers that often contain the URL of the job or the time of the next poll; `--headers` shows all headers.
 _SHOWN_HEADERS = ("location", "operation-location", "azure-asyncoperation", "retry-after", "link")
 #: The length of the bodies that are shown, in characters.
 _MAX_BODY = 400
@@ -115,7 +115,7 @@ class Narrator:
             self._output.write(self._api.redact(text))
 
     def add_exchange(self, exchange: Exchange) -> None:
-        """Tell of a request and its response."""
+        """Record a request and its response, which are printed with the next output."""
         response = exchange.response
         is_redirect = response is not None and _FIRST_REDIRECT <= response.status < _FIRST_ERROR
         with self._lock:
@@ -127,7 +127,7 @@ class Narrator:
                 self._poll_response = response
 
     def notify(self, event: Notification) -> None:
-        """Tell of a log line or a poll."""
+        """Print a warning of the log, or a poll."""
         with self._lock:
             if isinstance(event, Polled):
                 self._write_poll(event)
@@ -149,7 +149,7 @@ class Narrator:
         self.write(f"  poll {polled.polls}: {state}; next poll in {polled.pause:.3g} s")
 
     def explain(self, response: Response | None, handle: JobHandle) -> None:
-        """Tell what the response to a poll means; None for the last one."""
+        """Print the meaning of the response to a poll; if the response is None, of the last response."""
         self.flush()
         response = response or self._poll_response
         if response is not None:

@@ -71,7 +71,7 @@ class NarratedHook(AsyncApiHook):
         return _NarratedDriver(self.api, client, self._narrator)
 
     def log_events(self, event: Notification) -> None:
-        """Tell of the log lines and polls of a flow, in place of the log."""
+        """Print the warnings and polls of a flow instead of logging them."""
         self._narrator.notify(event)
 
 

@@ -19,7 +19,7 @@ _ITERATIONS = 100_000
 
 class TokenCipher:
     """
-    Encrypts tokens, and names the place where an encrypted token is stored.
+    Encrypts tokens, and derives the name under which an encrypted token is stored.
 
     :param credentials: the secret from which the key and the name are derived.
     :param purpose: separates keys and names of different purposes.

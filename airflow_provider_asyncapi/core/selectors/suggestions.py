@@ -138,7 +138,7 @@ def suggest_xpaths(path: str, root: etree._Element) -> list[str]:
             *((_rank_name(wanted, str(name)), f"//{named}/@{name}") for name in element.attrib if "}" not in str(name)),
         ):
             if rank is not None and len(suggestion) <= _MAX_LENGTH and suggestion not in ranked:
-                # An element where an attribute is meant, or the other way round, is less near.
+                # If the selector has an attribute, elements rank after attributes, and vice versa.
                 ranked[suggestion] = 2 * rank + ("@" in suggestion) if match["at"] is None else 2 * rank
     return sorted(ranked, key=lambda each: ranked[each])[:MAX_SUGGESTIONS]
 
