@@ -138,8 +138,9 @@ def suggest_xpaths(path: str, root: etree._Element) -> list[str]:
             *((_rank_name(wanted, str(name)), f"//{named}/@{name}") for name in element.attrib if "}" not in str(name)),
         ):
             if rank is not None and len(suggestion) <= _MAX_LENGTH and suggestion not in ranked:
-                # If the selector has an attribute, elements rank after attributes, and vice versa.
-                ranked[suggestion] = 2 * rank + ("@" in suggestion) if match["at"] is None else 2 * rank
+                # If the path names an attribute, elements rank after attributes, and vice versa.
+                is_other_kind = ("@" in suggestion) != (match["at"] is not None)
+                ranked[suggestion] = 2 * rank + is_other_kind
     return sorted(ranked, key=lambda each: ranked[each])[:MAX_SUGGESTIONS]
 
 

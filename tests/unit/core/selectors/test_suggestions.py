@@ -101,6 +101,17 @@ def test_the_nearest_elements_and_attributes_of_an_xml_body_are_suggested(select
     assert suggest(selector, XML) == nearest
 
 
+@pytest.mark.parametrize(
+    ("selector", "nearest"),
+    [
+        ("xpath:/a/c/@id", ["xpath://b/@id", "xpath://id"]),
+        ("xpath:/a/c/id", ["xpath://id", "xpath://b/@id"]),
+    ],
+)
+def test_attributes_come_first_if_the_path_names_one(selector: str, nearest: list[str]) -> None:
+    assert suggest(selector, Response(200, body=b"<a><id>1</id><b id='2'/></a>")) == nearest
+
+
 def test_a_huge_xml_document_is_looked_at_in_part() -> None:
     response = Response(200, body=b"<a>" + b"<b/>" * 20_000 + b"<Phase/></a>")
     assert suggest("xpath://phase", response) == []
