@@ -1,7 +1,7 @@
 """
 The exceptions of the operators and the sensor, one for each kind of failure, for callbacks and retry policies.
 
-All of them are :class:`AsyncApiProviderException`. Failures that a retry can't fix are
+All of them are :class:`AsyncApiException`. Failures that a retry can't fix are
 :class:`~airflow.exceptions.AirflowFailException`; Airflow retries the others.
 """
 
@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.core import errors
 from airflow_provider_asyncapi.core.json_values import JsonValue
 
 
-class AsyncApiProviderException(AirflowException):
+class AsyncApiException(AirflowException):
     """
     Any failure. Its fields describe the request and response in which it happened, and the job.
 
@@ -36,15 +36,15 @@ class AsyncApiProviderException(AirflowException):
     rerun: str | None = None
 
 
-class AsyncApiException(AsyncApiProviderException):
+class AsyncApiRetryableException(AsyncApiException):
     """Any failure that a retry may fix."""
 
 
-class AsyncApiUnavailable(AsyncApiException):
+class AsyncApiUnavailable(AsyncApiRetryableException):
     """No response, or too many transient errors in a row."""
 
 
-class AsyncApiFileUnavailable(AsyncApiException):
+class AsyncApiFileUnavailable(AsyncApiRetryableException):
     """A file that is to be sent can't be read, or isn't there."""
 
 
@@ -52,15 +52,15 @@ class AsyncApiFileChanged(AsyncApiFileUnavailable):
     """A file has changed while it was sent; the API hasn't received all of it."""
 
 
-class AsyncApiFailure(AsyncApiProviderException, AirflowFailException):
+class AsyncApiFailException(AsyncApiException, AirflowFailException):
     """Any failure that a retry can't fix."""
 
 
-class AsyncApiConfigurationError(AsyncApiFailure):
+class AsyncApiConfigurationError(AsyncApiFailException):
     """Invalid parameter, profile, connection or job handle."""
 
 
-class AsyncApiRejected(AsyncApiFailure):
+class AsyncApiRejected(AsyncApiFailException):
     """The API refused the request, or its response can't be used."""
 
 
@@ -72,7 +72,7 @@ class AsyncApiJobNotFound(AsyncApiRejected):
     """The API doesn't know the job."""
 
 
-class AsyncApiSubmitAmbiguous(AsyncApiFailure):
+class AsyncApiSubmitAmbiguous(AsyncApiFailException):
     """The job may or may not have been submitted; a retry could make two."""
 
 
@@ -80,7 +80,7 @@ class AsyncApiRequestChanged(AsyncApiSubmitAmbiguous):
     """The request differs from that of an earlier try, which has submitted a job; a second job would run too."""
 
 
-class AsyncApiJobFailed(AsyncApiFailure):
+class AsyncApiJobFailed(AsyncApiFailException):
     """The remote job failed."""
 
 
@@ -88,11 +88,11 @@ class AsyncApiUnknownStatus(AsyncApiJobFailed):
     """The remote job has a status that isn't in a closed list (``running_value``)."""
 
 
-class AsyncApiAttemptFailed(AsyncApiException):
+class AsyncApiAttemptFailed(AsyncApiRetryableException):
     """The remote job failed, and the next try of the task submits another job."""
 
 
-class AsyncApiTimeout(AsyncApiProviderException, AirflowSensorTimeout):
+class AsyncApiTimeout(AsyncApiException, AirflowSensorTimeout):
     """The remote job hasn't ended by the deadline, or within the maximum number of polls."""
 
 
@@ -100,12 +100,16 @@ class AsyncApiJobStalled(AsyncApiTimeout):
     """Neither the status nor the progress of the remote job has changed for ``stall_timeout``."""
 
 
-class AsyncApiResultFailed(AsyncApiFailure):
+class AsyncApiCancelled(AsyncApiFailException):
+    """A user has cancelled the remote job on the page of jobs."""
+
+
+class AsyncApiResultFailed(AsyncApiFailException):
     """The result can't be used: too large, expired, partial, or not in the expected format."""
 
 
 #: From the most specific to the most general error: the first match is raised.
-_RAISED: tuple[tuple[type[errors.AsyncApiError], type[AsyncApiProviderException]], ...] = (
+_RAISED: tuple[tuple[type[errors.AsyncApiError], type[AsyncApiException]], ...] = (
     (errors.ConfigurationError, AsyncApiConfigurationError),
     (errors.FileChangedError, AsyncApiFileChanged),
     (errors.FileUnavailableError, AsyncApiFileUnavailable),
@@ -117,16 +121,18 @@ _RAISED: tuple[tuple[type[errors.AsyncApiError], type[AsyncApiProviderException]
     (errors.UnknownStatusError, AsyncApiUnknownStatus),
     (errors.JobFailedError, AsyncApiJobFailed),
     (errors.JobStalledError, AsyncApiJobStalled),
-    (errors.DeadlineError, AsyncApiTimeout),
+    (errors.DeadlineExceededError, AsyncApiTimeout),
     (errors.ResultError, AsyncApiResultFailed),
     (errors.UnavailableError, AsyncApiUnavailable),
     (errors.TransportError, AsyncApiUnavailable),
 )
 
 
-def to_airflow(error: errors.AsyncApiError) -> AsyncApiProviderException:
+def to_airflow(error: errors.AsyncApiError) -> AsyncApiException:
     """Return the Airflow exception for an error of the core, with the same fields."""
-    raised = next((raised for kind, raised in _RAISED if isinstance(error, kind)), AsyncApiException)(str(error))
+    raised = next((raised for kind, raised in _RAISED if isinstance(error, kind)), AsyncApiRetryableException)(
+        str(error)
+    )
     for name in errors.ERROR_FIELDS:
         setattr(raised, name, getattr(error, name))
     return raised

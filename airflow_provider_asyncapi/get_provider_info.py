@@ -9,6 +9,8 @@ from airflow_provider_asyncapi.connections import form as connection_form
 
 _NAME = "Asynchronous HTTP APIs"
 _PACKAGE = "airflow_provider_asyncapi"
+#: As in pyproject.toml, which isn't installed.
+_DOCUMENTATION = "https://github.com/airflow-provider-asyncapi/airflow-provider-asyncapi/tree/main/docs"
 
 
 def _modules(*names: str) -> list[dict[str, Any]]:
@@ -27,6 +29,7 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {
                 "integration-name": _NAME,
+                "external-doc-url": _DOCUMENTATION,
                 "tags": ["protocol"],
             }
         ],
@@ -45,7 +48,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         # Read by Airflow 3.2 and newer.
-        "cli": [f"{_PACKAGE}.cli.definition.get_asyncapi_commands"],
+        "cli": [f"{_PACKAGE}.cli.commands.registry.get_asyncapi_commands"],
         "config": {
             "asyncapi": {
                 "description": "Settings of the provider for asynchronous HTTP APIs.",

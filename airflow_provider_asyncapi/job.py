@@ -8,7 +8,6 @@ from typing import Any
 from airflow.providers.common.compat.sdk import TaskGroup, XComArg
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.tasks.stages import STATUS, SUBMIT
@@ -84,12 +83,15 @@ def async_api_job(
     with group:
         group.submit = AsyncApiTriggerOperator(**{"task_id": "submit", **common, **(submit or {})})
         in_profile = group.submit.merge_profile(STATUS, {}, with_connection=False)
-        if rerun or any(name in in_profile for name in RERUN_PARAMETERS):
-            # The task ``wait`` submits further jobs with the arguments of the submit, except those of Airflow.
-            rerun["submit"] = {name: value for name, value in (submit or {}).items() if name in SUBMIT.arguments}
+        # The task ``wait`` submits further jobs with the arguments of the submit, except those of Airflow.
+        own = {name: value for name, value in (submit or {}).items() if name in SUBMIT.arguments}
+        if rerun or in_profile.get("resubmit"):
+            rerun["submit"] = own
             _check_connection(group_id, submit or {}, status or {})
         waiting = {"task_id": "wait", "job": group.submit.handle, **common, **rerun, **(status or {})}
         group.wait = AsyncApiSensor(**waiting)
+        if "submit" not in rerun and not group.wait.profile and not _find_difference(submit or {}, status or {}):
+            group.wait.group_submit = own
         group.submit >> group.wait
         if fetch is not None:
             group.fetch = AsyncApiFetchOperator(**{"task_id": "fetch", "job": group.wait.handle, **common, **fetch})
@@ -99,9 +101,12 @@ def async_api_job(
 
 def _check_connection(group_id: str, submit: Mapping[str, Any], status: Mapping[str, Any]) -> None:
     """Check that the submit and the wait, which submits further jobs, use the same connection and profile."""
-    for name in ("asyncapi_conn_id", "profile"):
-        if submit.get(name) != status.get(name):
-            raise ConfigurationError(
-                f"task group {group_id!r}: {name}: the task that waits submits further jobs (resubmit, repair), so"
-                " submit and status can't have different ones"
-            )
+    if name := _find_difference(submit, status):
+        raise ConfigurationError(
+            f"task group {group_id!r}: {name}: the task that waits submits further jobs (resubmit, repair), so"
+            " submit and status can't have different ones"
+        )
+
+
+def _find_difference(submit: Mapping[str, Any], status: Mapping[str, Any]) -> str | None:
+    return next((name for name in ("asyncapi_conn_id", "profile") if submit.get(name) != status.get(name)), None)

@@ -11,7 +11,20 @@ import ast
 import importlib
 from pathlib import Path
 
-NAMES = ("imports", "parsing", "polling", "starting", "slots", "jobs", "fetching", "callbacks", "hostile")
+NAMES = (
+    "imports",
+    "parsing",
+    "polling",
+    "starting",
+    "slots",
+    "jobs",
+    "fetching",
+    "callbacks",
+    "hostile",
+    "signing",
+    "profiles",
+    "page",
+)
 
 
 def main() -> None:

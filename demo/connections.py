@@ -59,6 +59,10 @@ def connections(server_url: str) -> dict[str, dict[str, Any]]:
             }
         },
         "standard": {"extra": {"profile": "http_202"}},
+        "studio": {},
+        # Of its own: a pause that an API asks for with 429 is kept by all tasks of the connection.
+        "studio_busy": {},
+        "warehouse": {},
         # The profile knows how to log in; the connection says as whom.
         "vayana": {
             "login": "demo@example.com",

@@ -1,5 +1,7 @@
 """
-Write docs/reference.md from the docstrings: ``python scripts/reference.py`` (``--check`` only compares).
+Write docs/reference.md from the docstrings, and the fields of the connection form from the kinds that declare them.
+
+``python -m scripts.reference`` writes both files, and ``--check`` only compares.
 
 What a parameter means is said once, in the class that has it.
 """
@@ -7,20 +9,21 @@ What a parameter means is said once, in the class that has it.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider_asyncapi import exceptions, job
-from airflow_provider_asyncapi.connections.form import make_form_fields
+from airflow_provider_asyncapi.connections.form import SHIPPED_FIELDS, derive_form_fields
+from airflow_provider_asyncapi.core.auth.registry import arrange_form
 from airflow_provider_asyncapi.core.fetch.formats.registry import RESULT_FORMATS
 from airflow_provider_asyncapi.core.fetch.outputs.registry import OUTPUT_TYPES
 from airflow_provider_asyncapi.core.fetch.paging.registry import PAGING_KINDS
-from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS
+from airflow_provider_asyncapi.core.fetch.writer_registry import WRITE_AS
 from airflow_provider_asyncapi.core.profiles.schema import profile_tables
-from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS, SELECTOR_SUFFIXES
+from airflow_provider_asyncapi.core.selectors.registry import SELECTOR_KINDS, SELECTOR_SUFFIXES
 from airflow_provider_asyncapi.core.status.rule_operators import OPERATORS
 from airflow_provider_asyncapi.hooks import asyncapi as hooks
 from airflow_provider_asyncapi.operators import asyncapi as operators
@@ -28,8 +31,8 @@ from airflow_provider_asyncapi.operators import job as job_operators
 from airflow_provider_asyncapi.sensors import asyncapi as sensors
 from airflow_provider_asyncapi.triggers import asset_watcher
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
+from scripts.generated_page import ROOT, write_page
 
-ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "reference.md"
 HEAD = """\
 # Reference
@@ -121,12 +124,21 @@ def _kinds() -> Iterator[str]:
         yield ""
 
 
+def render_form_fields() -> str:
+    """Return the file with the fields of the connection form."""
+    return json.dumps(derive_form_fields(), indent=2, ensure_ascii=False) + "\n"
+
+
 def _connection() -> Iterator[str]:
     yield "## Connection: the keys of extra\n\nBeside `host`, `port`, `schema`, `login` and `password`.\n"
-    yield "| key | label in the form | |\n| --- | --- | --- |"
-    for name, described in make_form_fields().items():
-        yield f"| `{name}` | {described['label']} | {_cell(described['description'])} |"
-    yield ""
+    yield "By the sections of the form; in parentheses, the kinds of authentication that use the keys.\n"
+    for heading, section in arrange_form().items():
+        yield f"### {heading}\n\n| key | label in the form | |\n| --- | --- | --- |"
+        for field in section:
+            meanings = field.choices.items() if isinstance(field.choices, Mapping) else ()
+            text = " ".join([*(f"`{name}`: {meaning}." for name, meaning in meanings), field.help])
+            yield f"| `{field.name}` | {field.label} | {_cell(text)} |"
+        yield ""
 
 
 def _profiles() -> Iterator[str]:
@@ -155,17 +167,9 @@ def _cell(text: str) -> str:
     return " ".join(_markdown(text).split()).replace("|", "\\|")
 
 
-def main() -> int:
-    """Write the file, or say whether it is up to date."""
-    text = render()
-    if "--check" in sys.argv[1:]:
-        if TARGET.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{TARGET.relative_to(ROOT)} isn't up to date: run python scripts/reference.py", file=sys.stderr)
-        return 1
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    codes = [
+        write_page(TARGET, render(), "scripts.reference"),
+        write_page(SHIPPED_FIELDS, render_form_fields(), "scripts.reference"),
+    ]
+    sys.exit(max(codes))

@@ -2,10 +2,11 @@
 Run every test suite, and print how each ended and how long it took.
 
 A suite that fails stops no other one. The suites that run a real Airflow wait for half of their time. Beside them, a
-background lane runs first the tests on Airflow 3.2, on the lowest versions and on the other Pythons, at a low priority
-and with longer timeouts, and then the tests of core/ on the other environments. Core's tests have no clock, no network
-and no other process, so it doesn't matter how slowly they run; at the lowest priority they take nothing from the suites
-beside them. The output of the background lane is printed after those suites.
+background lane runs first the tests on Airflow 3.2, with the providers of clouds, of imports beside Airbyte, of what is
+released, of the documentation's site, and on the lowest versions, at a low priority and with longer timeouts, and then
+the tests of core/ on the other environments. Core's tests have no clock, no network and no other process, so it doesn't
+matter how slowly they run; at the lowest priority they take nothing from the suites beside them. The output of the
+background lane is printed after those suites.
 
 ``reports/durations.txt`` has the slowest tests of each suite. The last line is the sum: ``N passed, N failed``.
 """
@@ -25,6 +26,8 @@ from xml.etree import ElementTree as ET
 REPORTS = Path("reports")
 #: The Pythons that pyproject.toml's newest Airflow runs on.
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+#: The Python of the environments with the newest and with the lowest versions.
+THIS = "{}.{}".format(*sys.version_info)
 CORE = "tests/unit/core"
 #: How many tests of each suite are in the list of the slowest.
 SLOWEST = 10
@@ -76,9 +79,27 @@ class Outcome:
         return "FAILED" if self.failed else f"FAILED (make exit {self.exit_code}, see above)"
 
 
-def without_core(name: str, target: str) -> Suite:
+def without_core(name: str, target: str, *, arguments: str = "") -> Suite:
     """Return the suite of the unit tests but for core's, which are run elsewhere."""
-    return Suite(name, target, (f"ARGS=--ignore={CORE}",))
+    return Suite(name, target, (f"ARGS=--ignore={CORE}{arguments}",))
+
+
+def units_of_newest(pythons: list[str]) -> list[Suite]:
+    """
+    Return the suites of the unit tests on the newest Airflow: on the newest Python that the machine has.
+
+    The unit tests on the lowest versions run on the oldest Python, which shows the rest: what passes on the oldest and
+    the newest Python passes on those between, too.
+
+    :param pythons: the supported Pythons that the machine has beside this one, the newest last.
+    """
+    newest = pythons[-1] if pythons else THIS
+    if PYTHONS.index(newest) <= PYTHONS.index(THIS):
+        return [without_core("unit, newest Airflow", "test-unit")]
+    return [
+        without_core(f"unit, Python {newest}", f"test-python-{newest}"),
+        without_core("unit, any Python", "test-unit", arguments=" -m any_python"),
+    ]
 
 
 def without_core_in_background(name: str, target: str) -> Suite:
@@ -92,10 +113,11 @@ def core_alone(name: str, target: str) -> Suite:
     return Suite(name, target, (f"T={CORE}", "ARGS=--timeout=900", f"REPORT={report}"), report, niceness=LOWEST)
 
 
-#: With core's tests in an environment without Airflow, which has the same versions of all that core/ imports.
+#: In an environment without Airflow, which has the same versions of all that core/ imports.
+CORE_FIRST = Suite("core, without Airflow", "test-core")
+#: After the unit tests.
 FIRST = (
-    Suite("core, without Airflow", "test-core"),
-    without_core("unit, newest Airflow", "test-unit"),
+    Suite("the page's JavaScript", "test-javascript"),
     Suite("documentation", "test-docs"),
 )
 #: Those that wait for processes of a real Airflow.
@@ -107,11 +129,15 @@ WAITING = (
 
 def find_other_pythons() -> tuple[list[str], list[str]]:
     """Return which supported Pythons beside this one the machine has, and which it lacks, such as ``3.13``."""
-    this = "{}.{}".format(*sys.version_info)
     listed = subprocess.run(["scripts/find-pythons"], check=True, capture_output=True, text=True).stdout
     found = {line.split()[0] for line in listed.splitlines()}
-    others = [version for version in PYTHONS if version != this]
+    others = [version for version in PYTHONS if version != THIS]
     return [version for version in others if version in found], [version for version in others if version not in found]
+
+
+def has_any(case: ET.Element, *tags: str) -> bool:
+    """Return whether the report of a test has an element with one of these tags."""
+    return any(case.find(tag) is not None for tag in tags)
 
 
 def run(suite: Suite, *, in_background: bool = False) -> Outcome:
@@ -128,17 +154,15 @@ def run(suite: Suite, *, in_background: bool = False) -> Outcome:
         print(f"\n==> {suite.name}: make {' '.join((suite.target, *suite.variables))}", flush=True)
         code = subprocess.run(command, check=False).returncode
     seconds = time.monotonic() - start
-    totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
-    if report.exists():
-        for element in ET.parse(report).getroot().iter("testsuite"):
-            for name in totals:
-                totals[name] += int(element.get(name, 0))
-    bad = totals["failures"] + totals["errors"]
+    # Node's report has no sums.
+    cases = list(ET.parse(report).getroot().iter("testcase")) if report.exists() else []
+    failed = sum(has_any(case, "failure", "error") for case in cases)
+    skipped = sum(has_any(case, "skipped") for case in cases)
     return Outcome(
         suite=suite,
-        passed=max(0, totals["tests"] - bad - totals["skipped"]),
-        failed=bad,
-        skipped=totals["skipped"],
+        passed=len(cases) - failed - skipped,
+        failed=failed,
+        skipped=skipped,
         seconds=seconds,
         exit_code=code,
     )
@@ -182,14 +206,17 @@ def main() -> int:
     """Run all, print the table, and return the exit code."""
     start = time.monotonic()
     found, lacking = find_other_pythons()
-    units = [
+    behind = [
         Suite("Airflow 3.2", "test-3.2", niceness=LOW),
+        Suite("providers of clouds", "test-clouds", ("ARGS=--timeout=300",), niceness=LOW),
+        Suite("imports beside Airbyte", "test-airbyte", niceness=LOW),
+        Suite("release", "test-release", niceness=LOW),
+        Suite("documentation's site", "test-site", niceness=LOW),
         without_core_in_background("unit, lowest versions", "test-lowest"),
     ]
-    units += [without_core_in_background(f"unit, Python {version}", f"test-python-{version}") for version in found]
     cores = [core_alone(f"core, Python {version}", f"test-python-{version}") for version in found]
-    outcomes = [run(suite) for suite in FIRST]
-    outcomes += run_beside(WAITING, [*units, *cores, core_alone("core, lowest versions", "test-lowest")])
+    outcomes = [run(suite) for suite in (CORE_FIRST, *units_of_newest(found), *FIRST)]
+    outcomes += run_beside(WAITING, [*behind, *cores, core_alone("core, lowest versions", "test-lowest")])
     write_durations(outcomes)
     print(f"\n{'suite':<30}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}  outcome")
     for one in outcomes:

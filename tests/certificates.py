@@ -77,7 +77,12 @@ class Authority:
         else:
             uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
             builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-            with contextlib.suppress(ValueError):
-                address = x509.IPAddress(ipaddress.ip_address(name))
-                builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            builder = builder.add_extension(x509.SubjectAlternativeName([_parse_name(name)]), critical=False)
         return builder.sign(self._key, hashes.SHA256())
+
+
+def _parse_name(name: str) -> x509.GeneralName:
+    """Return the address or the name of the owner of a certificate."""
+    with contextlib.suppress(ValueError):
+        return x509.IPAddress(ipaddress.ip_address(name))
+    return x509.DNSName(name)

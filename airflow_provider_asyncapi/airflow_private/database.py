@@ -9,12 +9,16 @@ tasks at once. Import this in the API server only: tasks have no access to the d
 from __future__ import annotations
 
 from airflow.assets.manager import asset_manager
+from airflow.jobs.job import Job
 from airflow.models.asset import AssetDagRunQueue, AssetEvent, AssetModel
 from airflow.models.connection import Connection
+from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
+from airflow.models.log import Log
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskinstancehistory import TaskInstanceHistory
-from airflow.models.trigger import handle_event_submit
+from airflow.models.taskreschedule import TaskReschedule
+from airflow.models.trigger import Trigger, handle_event_submit
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, State, TaskInstanceState
@@ -29,13 +33,18 @@ __all__ = [
     "AssetEvent",
     "AssetModel",
     "Connection",
+    "DagModel",
     "DagRun",
     "DagRunState",
+    "Job",
+    "Log",
     "State",
     "TaskInstance",
     "TaskInstanceHistory",
     "TaskInstanceState",
+    "TaskReschedule",
     "TaskScope",
+    "Trigger",
     "XComModel",
     "asset_manager",
     "create_session",

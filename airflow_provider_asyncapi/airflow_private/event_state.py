@@ -12,18 +12,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError
-from airflow.sdk.execution_time.comms import ErrorResponse, GetVariable, PutVariable
+from airflow.sdk.execution_time.comms import GetVariable, PutVariable
 
 from airflow_provider_asyncapi.airflow_private.supervisor import (
     AirflowUnavailableError,
     is_unavailable,
     send_to_supervisor,
 )
+from airflow_provider_asyncapi.airflow_private.variables import read_value
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger
-
-_NOT_FOUND = "VARIABLE_NOT_FOUND"
 
 
 async def load_event_state(trigger: BaseEventTrigger, key: str) -> Any:
@@ -78,8 +77,5 @@ async def _load_variable(key: str) -> Any:
         answer = await send_to_supervisor(GetVariable(key=key))
     except AirflowRuntimeError as error:
         answer = error.error
-    if isinstance(answer, ErrorResponse):
-        if answer.error.value != _NOT_FOUND:
-            raise AirflowRuntimeError(answer)
-        return None
-    return json.loads(answer.value) if answer.value else None
+    value = read_value(answer)
+    return json.loads(value) if value else None

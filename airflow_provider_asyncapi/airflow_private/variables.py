@@ -28,11 +28,20 @@ def load_variable(key: str, loop: asyncio.AbstractEventLoop | None) -> str | Non
         answer = _send(GetVariable(key=key), loop)
     except AirflowRuntimeError as error:
         answer = error.error
-    if isinstance(answer, ErrorResponse):
-        if answer.error.value != _NOT_FOUND:
-            raise AirflowRuntimeError(answer)
-        return None
-    return answer.value or None
+    return read_value(answer)
+
+
+def read_value(answer: Any) -> str | None:
+    """
+    Return the value in the supervisor's answer to a question for a Variable; None if there is no such Variable.
+
+    :raises AirflowRuntimeError: if the answer is another error.
+    """
+    if not isinstance(answer, ErrorResponse):
+        return answer.value or None
+    if answer.error.value != _NOT_FOUND:
+        raise AirflowRuntimeError(answer)
+    return None
 
 
 def store_variable(key: str, value: str, description: str, loop: asyncio.AbstractEventLoop | None) -> None:

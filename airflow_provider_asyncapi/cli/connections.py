@@ -46,7 +46,7 @@ def read_api(arguments: argparse.Namespace, defaults: Mapping[str, Any]) -> tupl
     extra.pop("profile", None)
     own = {name: value for name, value in extra.items() if value not in (None, "")}
     try:
-        return conn_id, read_connection(connection, {**defaults, **own})
+        return conn_id, read_connection(connection, {**defaults, **own}, look_up=look_up_connection)
     except AsyncApiError as error:
         raise CommandError(str(name_connection(error, conn_id))) from None
 

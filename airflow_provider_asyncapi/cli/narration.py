@@ -24,6 +24,7 @@ from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.http.redaction import MASK, is_sensitive_name, redact_url
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import as_text
+from airflow_provider_asyncapi.core.text import format_number
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.transports.requests import Client
 
@@ -58,7 +59,7 @@ class Exchange:
 
 class Narrator:
     """
-    Writes what happens, in lines.
+    Writes the events of a job as lines of text.
 
     A response is written at the next event: only then the flow has read it, and its secrets are known. Several threads
     may call it, since a result is fetched with concurrent requests.
@@ -84,6 +85,11 @@ class Narrator:
         self.recorded: list[Exchange] | None = None
         #: All exchanges, for programs.
         self.exchanges: list[dict[str, Any]] = []
+
+    def begin_recording(self) -> None:
+        """Keep all exchanges as they are, and all tokens, which are masked when the recording is written."""
+        self.recorded = []
+        self._api.redact.keep_all_tokens()
 
     @property
     def is_login(self) -> bool:
@@ -146,7 +152,7 @@ class Narrator:
         if polled.pause is None:
             return
         state = "no status yet" if polled.handle.status is None else as_text(polled.handle.status)
-        self.write(f"  poll {polled.polls}: {state}; next poll in {polled.pause:.3g} s")
+        self.write(f"  poll {polled.polls}: {state}; next poll in {format_number(polled.pause)} s")
 
     def explain(self, response: Response | None, handle: JobHandle) -> None:
         """Print the meaning of the response to a poll; if the response is None, of the last response."""
@@ -248,7 +254,7 @@ def _find_phrase(status: int) -> str:
 
 class NarratedClient:
     """
-    A client that tells a narrator of each exchange.
+    A client that reports each exchange to a narrator.
 
     :param client: the client that sends the requests.
     :param steady: a clock that is never put back, in seconds.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 from airflow_provider_asyncapi.cli.running import CommandError
 from airflow_provider_asyncapi.core.connection.api import Api
@@ -34,6 +34,10 @@ _LEFT_OUT = frozenset(
 )
 #: A value that differs from run to run, such as an idempotency key.
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+#: The signature of a link to Azure Storage; the names of others say what they are.
+_LINK_SIGNATURE = re.compile(r"(?P<name>[?&]sig=)[^&#\s\"'<>]+")
+#: Tokens and signatures are longer than the timestamps and names of keys that are sent beside a signature.
+_SHORTEST_CREDENTIAL = 16
 
 
 class CopiedSink:
@@ -72,6 +76,8 @@ def write_recording(path: Path, exchanges: list[Exchange], api: Api) -> None:
         written.
     """
     replied = [(exchange, exchange.response) for exchange in exchanges if exchange.response is not None]
+    credentials = {text for exchange in exchanges for text in _find_credentials(exchange.request, api)}
+    api.redact.add(*credentials)
     origins = _name_origins(api, [exchange.request for exchange, _ in replied])
     recording = Recording(
         tuple(
@@ -83,12 +89,24 @@ def write_recording(path: Path, exchanges: list[Exchange], api: Api) -> None:
         )
     )
     text = recording.dump()
-    if contains_any_secret(text, api.settings.secrets()):
+    if contains_any_secret(text, api.settings.secrets() | credentials):
         raise CommandError(f"--record: {path}: not written, since it would contain a secret of the connection")
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise CommandError(f"--record: {path}: can't be written: {error.strerror}") from None
+
+
+def _find_credentials(request: Request, api: Api) -> set[str]:
+    """Return the tokens and signatures of a request, with and without the scheme: an API may repeat them."""
+    auth = api.settings.auth
+    headers = {name.lower() for name in auth.header_names}
+    sent = [value for name, value in request.headers if name.lower() in headers]
+    sent += [value for name, value in parse_qsl(urlsplit(request.url).query) if name in {*auth.query_names}]
+    texts = {part for value in sent for part in (value, value.rpartition(" ")[2])}
+    return {text for text in texts if len(text) >= _SHORTEST_CREDENTIAL} - {
+        str(api.settings.variables.get("connection.login"))
+    }
 
 
 def _name_origins(api: Api, requests: list[Request]) -> Mapping[str, str]:
@@ -108,8 +126,15 @@ def _replace_origins(text: str, origins: Mapping[str, str]) -> str:
 
 
 def _record_request(request: Request, api: Api, origins: Mapping[str, str]) -> RecordedRequest:
-    url = _UUID.sub(MASK, api.redact(_replace_origins(request.url, origins))).removeprefix(BASE_URL)
+    url = _UUID.sub(MASK, _mask_text(_replace_origins(request.url, origins), api)).removeprefix(BASE_URL)
+    # The parameters of a signature differ from run to run.
+    for name in api.settings.auth.query_names:
+        url = re.sub(rf"(?P<name>[?&]{re.escape(quote_plus(name))}=)[^&#]*", rf"\g<name>{MASK}", url)
     return RecordedRequest(request.method, url, body=_record_request_body(request, api))
+
+
+def _mask_text(text: str, api: Api) -> str:
+    return _LINK_SIGNATURE.sub(rf"\g<name>{MASK}", api.redact(text))
 
 
 def _record_request_body(request: Request, api: Api) -> JsonValue:
@@ -123,9 +148,9 @@ def _record_request_body(request: Request, api: Api) -> JsonValue:
     try:
         value = json.loads(text)
     except ValueError:
-        return _UUID.sub(MASK, api.redact(text))
+        return _UUID.sub(MASK, _mask_text(text, api))
     masked = _mask_values(value, api)
-    return _mask_uuids(masked) if isinstance(masked, dict | list) else _UUID.sub(MASK, api.redact(text))
+    return _mask_uuids(masked) if isinstance(masked, dict | list) else _UUID.sub(MASK, _mask_text(text, api))
 
 
 def _mask_uuids(value: JsonValue) -> JsonValue:
@@ -148,7 +173,7 @@ def _mask_values(value: JsonValue, api: Api, *, all_of_them: bool = False) -> Js
     if isinstance(value, list):
         return [_mask_values(each, api, all_of_them=all_of_them) for each in value]
     if isinstance(value, str):
-        return MASK if all_of_them else api.redact(value)
+        return MASK if all_of_them else _mask_text(value, api)
     return value
 
 
@@ -160,7 +185,7 @@ def _record_response(exchange: Exchange, response: Response, api: Api, origins: 
     # A body in memory is decompressed.
     left_out = _LEFT_OUT if is_streamed else _LEFT_OUT | {"content-encoding"}
     headers = {
-        name: MASK if is_sensitive_name(name) else api.redact(_replace_origins(value, origins))
+        name: MASK if is_sensitive_name(name) else _mask_text(_replace_origins(value, origins), api)
         for name, value in response.headers.items()
         if name not in left_out
     }
@@ -177,5 +202,5 @@ def _record_body(body: bytes, api: Api, origins: Mapping[str, str], *, is_login:
     try:
         value = json.loads(text)
     except ValueError:
-        return (MASK if is_login else api.redact(text)).encode()
+        return (MASK if is_login else _mask_text(text, api)).encode()
     return json.dumps(_mask_values(value, api, all_of_them=is_login), ensure_ascii=False).encode()

@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
     """
     The exit codes of all commands.
 
-    They are those of ``grep``: 1 if the result is negative (a mistake, nothing found), 2 if the command can't be
+    As of ``grep``: 1 if the result is negative (a mistake, nothing found), 2 if the command can't be
     carried out. 128 and the number of the signal is what shells use for an interrupted command.
     """
 
@@ -41,15 +41,15 @@ def run_command(target: str, arguments: argparse.Namespace) -> NoReturn:
     """
     Run a command, and end the process with its exit code.
 
-    :param target: the function, as ``module:function``. It takes the arguments and the :class:`~.output.Output`, and
-        returns an :class:`ExitCode`.
+    :param target: the function, as ``module:function``, in a module of :mod:`.commands`. It takes the arguments and the
+        :class:`~.output.Output`, and returns an :class:`ExitCode`.
     """
     module, _, name = target.partition(":")
     stdout = sys.stdout
     try:
         # Airflow logs to the standard output; a reader of JSON couldn't tell the lines apart.
         with contextlib.redirect_stdout(sys.stderr):
-            function = getattr(importlib.import_module(f"airflow_provider_asyncapi.cli.{module}"), name)
+            function = getattr(importlib.import_module(f"airflow_provider_asyncapi.cli.commands.{module}"), name)
             code = function(arguments, Output(stdout, as_json=getattr(arguments, "json", False)))
         stdout.flush()
     except (CommandError, AsyncApiError) as error:

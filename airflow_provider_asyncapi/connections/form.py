@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.connections import lazy
@@ -14,6 +17,11 @@ log = logging.getLogger(__name__)
 
 CONNECTION_TYPE = "asyncapi"
 HOOK_NAME = "Asynchronous HTTP API"
+#: The group of the entry points by which other packages add kinds of authentication, and with them fields.
+OTHER_KINDS = "airflow_provider_asyncapi.auth"
+#: The fields with no kind but the shipped ones; ``python -m scripts.reference`` writes it.
+SHIPPED_FIELDS = Path(__file__).with_name("form_fields.json")
+_SHIPPED_PROFILES = Path(__file__).parents[1] / "profiles"
 #: Type of a field → its type in JSON Schema.
 _SCHEMA_TYPES = {"text": "string", "list": "string", "json": "object", "number": "number", "flag": "boolean"}
 
@@ -22,23 +30,51 @@ def make_form_fields() -> dict[str, dict[str, Any]]:
     """
     Return the keys of the connection's extra as Airflow's provider info describes the fields of a form.
 
-    The fields of all installed kinds of authentication are included. A kind that can't be used is left out, and there
-    is a warning in the log.
+    Each process of Airflow asks for them when it starts, and to import all kinds of authentication takes ten times the
+    CPU of reading the file. So the kinds are only imported if another package adds one.
+    """
+    if lazy.find_entry_points(OTHER_KINDS):
+        return derive_form_fields()
+    fields: dict[str, dict[str, Any]] = json.loads(SHIPPED_FIELDS.read_text(encoding="utf-8"))
+    return fields
+
+
+def derive_form_fields() -> dict[str, dict[str, Any]]:
+    """
+    Return the fields that the kinds of authentication declare, with those of other packages.
+
+    A kind that can't be used is left out, and there is a warning in the log. Airflow shows the fields by sections, of
+    which one is open at a time.
     """
     lazy.AUTH_KINDS.load_installed()
     for name, problem in lazy.AUTH_KINDS.problems.items():
         log.warning("auth %r: %s", name, problem)
-    return {
-        name: {"label": field.label, "description": field.help, "schema": _make_schema(field)}
-        for name, field in lazy.collect_connection_fields().items()
+    fields: dict[str, dict[str, Any]] = {
+        field.name: {"label": field.label, "description": field.help, "schema": _make_schema(field, heading)}
+        for heading, section in lazy.arrange_form().items()
+        for field in section
     }
+    fields["profile"]["schema"]["examples"] = _list_shipped_profiles()
+    return fields
 
 
-def _make_schema(field: ConnectionField) -> dict[str, Any]:
+def _list_shipped_profiles() -> list[str]:
+    """
+    Return the names of the shipped profiles, which the form suggests; it takes other names too.
+
+    To find those of the user, Airflow would have to read its configuration, and it does that with the provider info.
+    """
+    files = _SHIPPED_PROFILES.rglob("*.toml")
+    return sorted(file.relative_to(_SHIPPED_PROFILES).with_suffix("").as_posix() for file in files)
+
+
+def _make_schema(field: ConnectionField, heading: str) -> dict[str, Any]:
     # Airflow marks a field as required if its type doesn't allow null. No field here is required.
-    schema: dict[str, Any] = {"type": [_SCHEMA_TYPES[field.type], "null"]}
+    schema: dict[str, Any] = {"type": [_SCHEMA_TYPES[field.type], "null"], "section": heading}
     if field.choices:
         schema["enum"] = list(field.choices)
+    if isinstance(field.choices, Mapping):
+        schema["values_display"] = {name: f"{name}: {meaning}" for name, meaning in field.choices.items()}
     if field.is_secret and field.type != "json":
         schema["format"] = "password"
     if field.type == "number":
@@ -73,7 +109,8 @@ def make_widgets() -> dict[str, Any]:
     """
     Return the form's fields in the form that a hook of Airflow 3.1 has them.
 
-    There, a field that is neither text nor a flag is text.
+    The API server makes a form of what its own stand-ins for the classes of WTForms hold: they know neither sections
+    nor numbers nor JSON, so the schema is put into them.
     """
     from wtforms import BooleanField, PasswordField, StringField  # noqa: PLC0415 - installed with Airflow 3.1 only
     from wtforms.validators import any_of  # noqa: PLC0415 - as above
@@ -92,4 +129,6 @@ def make_widgets() -> dict[str, Any]:
             description=field["description"],
             default=schema.get("default"),
         )
+        if (param := getattr(made[name], "param", None)) is not None:
+            param.schema.update(schema)
     return made

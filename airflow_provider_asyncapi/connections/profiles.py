@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,15 @@ def load_profile(name: str) -> Mapping[str, Mapping[str, Any]]:
             " one slash, as in 'vendor/jobs'"
         )
     return _load_cached(name, _own_folder())
+
+
+def find_profile_version(name: str) -> Mapping[str, str]:
+    """
+    Return the name and the version of a profile, as job handles store them.
+
+    :raises ConfigurationError: if there is no profile of this name, or it is malformed.
+    """
+    return lazy.version_of(name, load_profile(name))
 
 
 def is_profile_name(name: Any) -> bool:
@@ -170,7 +179,7 @@ def _list_profile_folders(folder: str) -> Iterator[Any]:
         if not Path(folder).is_dir():
             raise ConfigurationError(f"[asyncapi] profiles_folder: {folder!r} isn't a folder")
         yield Path(folder)
-    for entry_point in metadata.entry_points(group=ENTRY_POINTS):
+    for entry_point in lazy.find_entry_points(ENTRY_POINTS):
         try:
             yield resources.files(entry_point.module)
         except ImportError as error:

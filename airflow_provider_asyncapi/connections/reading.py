@@ -7,13 +7,13 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_asyncapi.connections import lazy
-from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.templates import walk_strings
@@ -39,6 +39,7 @@ def read_connection(
     mask: bool = True,
     loop: asyncio.AbstractEventLoop | None = None,
     sends_files: bool = True,
+    look_up: Callable[[str], Connection] | None = None,
 ) -> lazy.Api:
     """
     Return the API of a connection, for flows.
@@ -48,15 +49,16 @@ def read_connection(
     :param mask: whether to mask its secrets in Airflow's logs, with a call that isn't possible in the triggerer.
     :param loop: the event loop that exchanges messages with Airflow's supervisor; None if the process has none.
     :param sends_files: whether requests may send files; a triggerer, which all DAGs share, sends none.
+    :param look_up: returns another connection, whose credentials are used; it may block. By default it is Airflow's.
     :raises ConfigurationError: if a field is missing or invalid.
     """
     extra = _parse_extra(connection) if extra is None else dict(extra)
-    defaults = load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}
+    defaults = lazy.load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}
     lazy.AUTH_KINDS.load_if_needed({**defaults, **extra})
     if extra.get("auth") not in (None, "", defaults.get("auth")):
         # The connection has another kind of authentication than its profile, so it doesn't inherit fields of that kind.
         own = {field.name for field in lazy.AUTH_KINDS.parse(extra["auth"]).fields}
-        unused = lazy.collect_auth_fields().keys() - own
+        unused = lazy.collect_auth_keys() - own
         defaults = {name: value for name, value in defaults.items() if name not in unused}
     fields = {
         **defaults,
@@ -71,14 +73,15 @@ def read_connection(
     }
     settings = lazy.ConnectionSettings.parse(fields)
     if mask:
-        _mask_secrets(fields, lazy.collect_connection_fields().values())
+        _mask_secrets(fields, (*settings.auth.fields, *lazy.GENERAL_FIELDS))
     shares = settings.auth.token_source is not None and settings.auth.shares_tokens
     tokens = lazy.HostTokenStore(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
     source, rotating = settings.auth.token_source, None
     if source is not None and source.refresh_token is not None:
-        # Without the other fields: after a change of those, the refresh token of the connection would be spent again.
+        # Without the other fields: after a change of them, the refresh token of the connection would be spent again.
         identity = [settings.base_url, fields.get("oauth2_url"), fields["login"], source.refresh_token]
         rotating = lazy.VariableTokenStore(json.dumps(identity).encode(), loop)
+    borrowed = settings.auth.borrowed
     return lazy.Api.from_settings(
         settings,
         clock=time.time,
@@ -86,6 +89,7 @@ def read_connection(
         make_nonce=make_nonce,
         tokens=tokens,
         rotating_tokens=rotating,
+        lender=None if borrowed is None else lazy.ConnectionLender(borrowed, look_up or BaseHook.get_connection),
         inspect_file=lazy.inspect_file if sends_files else None,
     )
 

@@ -62,6 +62,11 @@ class _LocalFile:
         with _translate_errors(self._path):
             return self._file.read(size) or b""
 
+    def seek(self, position: int) -> None:
+        """Continue at a position."""
+        with _translate_errors(self._path):
+            self._file.seek(position)
+
     def find_version(self) -> tuple[int, str]:
         """Return the current size and version."""
         with _translate_errors(self._path):
@@ -91,6 +96,11 @@ class _RemoteFile:
         with _translate_errors(self._path):
             content: bytes = self._file.read(size)
             return content
+
+    def seek(self, position: int) -> None:
+        """Continue at a position."""
+        with _translate_errors(self._path):
+            self._file.seek(position)
 
     def find_version(self) -> tuple[int, str]:
         """Return the current size and version."""

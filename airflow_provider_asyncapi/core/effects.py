@@ -7,8 +7,9 @@ A flow is a generator: it yields effects, and its driver sends the result of eac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from airflow_provider_asyncapi.core.http.messages import MAX_BODY
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.http.delays import Delay
     from airflow_provider_asyncapi.core.http.messages import Request, Response
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+    from airflow_provider_asyncapi.core.json_values import JsonValue
     from airflow_provider_asyncapi.core.submit.submission import Submission
     from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
     from airflow_provider_asyncapi.core.wait.log_position import LogPosition
+    from airflow_provider_asyncapi.core.wait.unclear_status import StatusProblem
 
 
 class Sink(Protocol):
@@ -157,6 +160,17 @@ class Log:
         object.__setattr__(self, "message", make_displayable(self.message))
 
 
+class PauseReason(StrEnum):
+    """What the pause before the next poll follows from."""
+
+    #: The schedule: ``poke_interval``, ``backoff``, the deadline.
+    INTERVAL = "interval"
+    #: The API has asked for it, with ``Retry-After`` or ``retry_after``.
+    REQUESTED = "requested"
+    #: The poll has failed, and is repeated.
+    ERROR = "error"
+
+
 @dataclass(frozen=True, slots=True)
 class Polled:
     """
@@ -173,6 +187,13 @@ class Polled:
     :param delay: the delay of the poll; None if it was on time.
     :param warned: whether the wait was found to take longer than ``warn_after``; True at most once in a wait.
     :param log: the position in the job's log up to which its lines have been shown; None if it isn't shown.
+    :param pause_reason: what the pause follows from; None if there is no pause.
+    :param status_problem: why the job only counts as running; None if its status is known.
+    :param status_code: the status code of the response if the poll failed; None if there was no response.
+    :param stalled_at: time from which a job without a change counts as stalled, in seconds since the epoch; None for
+        never.
+    :param shown_response: the response as users see it (:func:`~.poll_report.describe_response`); None if the poll has
+        found nothing new.
     """
 
     handle: JobHandle
@@ -187,6 +208,11 @@ class Polled:
     delay: Delay | None = None
     warned: bool = False
     log: LogPosition | None = None
+    pause_reason: PauseReason | None = None
+    status_problem: StatusProblem | None = None
+    status_code: int | None = None
+    stalled_at: float | None = None
+    shown_response: Mapping[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +227,7 @@ class RunConcurrently:
     """
     Run several flows concurrently; the result is None.
 
-    A slow flow blocks later ones: :class:`~.concurrent_flows.ConcurrentFlows` limits the results that are buffered.
+    A slow flow blocks later ones: :class:`~.concurrent_tasks.ConcurrentTasks` limits the results that are buffered.
 
     :param flows: factories of the flows; each is called when its flow is due to start.
     :param concurrency: largest number of flows that run at the same time.

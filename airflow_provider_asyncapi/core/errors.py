@@ -101,7 +101,7 @@ class UnsafeValueError(ConfigurationError):
     """A value from the API can't be put in its place in a template (a ``..`` in a path, a line break)."""
 
 
-class HandleError(ConfigurationError):
+class InvalidHandleError(ConfigurationError):
     """A job handle is of another version, or isn't one."""
 
 
@@ -167,12 +167,18 @@ class ContentError(ResponseError):
     """The body isn't in the expected format: HTML, empty or broken instead of JSON or XML."""
 
 
-class RefusedContentError(ContentError):
+class UnsafeContentError(ContentError):
     """The body isn't read, because that is dangerous: XML with entities, or larger than allowed."""
 
 
-class BodyTooLargeError(RefusedContentError):
-    """The body has more bytes than are read into memory."""
+class BodyTooLargeError(UnsafeContentError):
+    """
+    The body has more bytes than are read into memory.
+
+    :ivar head: the :class:`~.messages.Response` without its body; None if it isn't known.
+    """
+
+    head: object = None
 
 
 class RedirectError(ResponseError):
@@ -211,7 +217,7 @@ class ChangedRequestError(AmbiguousSubmitError):
     """The request differs from that of an earlier try, which has or may have submitted a job."""
 
 
-class ForgedCallbackError(AsyncApiError):
+class InvalidCallbackError(AsyncApiError):
     """A callback that isn't genuine: forged, too old, malformed, or about an unknown job."""
 
 
@@ -223,11 +229,11 @@ class UnknownStatusError(JobFailedError):
     """The remote job has a status that isn't in a closed list, so the API hasn't reported a failure."""
 
 
-class DeadlineError(AsyncApiError):
+class DeadlineExceededError(AsyncApiError):
     """The remote job didn't end by the deadline, or within the maximum number of polls."""
 
 
-class JobStalledError(DeadlineError):
+class JobStalledError(DeadlineExceededError):
     """Neither the status nor the progress of the remote job has changed for ``stall_timeout``."""
 
 

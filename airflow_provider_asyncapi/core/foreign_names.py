@@ -1,7 +1,8 @@
-"""Parameters that other libraries call by another name."""
+"""Names of parameters that aren't known here: parameters of other libraries, and mistakes."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping
 
 #: The name in other libraries → the name here. ``params`` is what requests and httpx call the query parameters; in
@@ -30,3 +31,14 @@ def find_foreign_name(given: Collection[str], known: Collection[str]) -> str | N
         if problem := describe_foreign_name(name, known):
             return f"{name}: {problem}"
     return None
+
+
+def describe_unknown_key(name: object, known: Collection[str]) -> str:
+    """
+    Return the beginning of a message about an unknown key, with the nearest known one if there is one.
+
+    :param known: the names that can be given here.
+    """
+    nearest = difflib.get_close_matches(str(name).lower(), known, 1)
+    meant = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    return f"unknown key {name!r}{meant}"

@@ -9,11 +9,7 @@ IDEMPOTENCY_KEY = "idempotency_key"
 CALLBACK_URL = "callback_url"
 RESULT_IDENTIFIER = "result_identifier"
 IDENTIFIERS = "identifiers"
-
-#: Parameters of a wait that are about the next job, after one has failed.
-RERUN_PARAMETERS = ("resubmit", "resubmit_delay", "resubmit_on", "repair", "repair_on")
-#: Those of them that the triggerer doesn't use.
-NOT_FOR_TRIGGERER = ("resubmit", "resubmit_delay", "repair")
+FILE_SIZE = "file_size"
 
 
 class Outcome(enum.StrEnum):

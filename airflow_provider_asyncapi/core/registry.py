@@ -9,17 +9,13 @@ DAGs that use the kinds shipped here pay nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
 
+from airflow_provider_asyncapi.core.entry_points import find_entry_points, load_entry_point
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.lazy import LazyModule
-
-if TYPE_CHECKING:
-    from importlib import metadata
-else:
-    metadata = LazyModule("importlib.metadata")
+from airflow_provider_asyncapi.core.lazy import load_object
 
 
 class Kind(Protocol):
@@ -43,9 +39,12 @@ K = TypeVar("K", bound=Kind)
 ENTRY_POINTS = "airflow_provider_asyncapi"
 
 
-class Registry(dict[str, K]):
+class Registry(Mapping[str, K]):
     """
     The kinds that a parameter can choose from, in the order of the reference.
+
+    A kind with an import path is imported when it is looked up. To iterate over names imports nothing; to iterate over
+    kinds imports all.
 
     :ivar parameter: the name of the parameter, for messages.
     :ivar group: the group of the entry points by which other packages add kinds.
@@ -53,15 +52,37 @@ class Registry(dict[str, K]):
 
     :param group: the last part of the group's name.
     :param kinds: the kinds that are shipped.
+    :param paths: the import paths of further shipped kinds by their names, such as ``package.module:Kind``.
     """
 
-    def __init__(self, parameter: str, group: str, kinds: Iterable[K] = ()) -> None:
-        super().__init__()
+    def __init__(
+        self, parameter: str, group: str, kinds: Iterable[K] = (), paths: Mapping[str, str] | None = None
+    ) -> None:
         self.parameter = parameter
         self.group = f"{ENTRY_POINTS}.{group}"
         self.problems: dict[str, str] = {}
+        self._kinds: dict[str, K | str] = dict(paths or {})
         for kind in kinds:
             self.register(kind)
+
+    def __getitem__(self, name: str) -> K:
+        """Return the kind of a name; it is imported now if it has an import path."""
+        kind = self._kinds[name]
+        if isinstance(kind, str):
+            kind = self._kinds[name] = load_object(kind)
+        return kind
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is a kind of this name."""
+        return name in self._kinds
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        """Return the number of kinds."""
+        return len(self._kinds)
 
     def register(self, kind: K) -> K:
         """
@@ -71,16 +92,16 @@ class Registry(dict[str, K]):
         """
         if kind.name in self:
             raise ValueError(f"{self.parameter}: there is a {kind.name!r} already")
-        self[kind.name] = kind
+        self._kinds[kind.name] = kind
         return kind
 
     def unregister(self, name: str) -> None:
         """Remove a kind, or what is known about a kind that can't be used; do nothing if there is neither."""
-        self.pop(name, None)
+        self._kinds.pop(name, None)
         self.problems.pop(name, None)
 
     def load_installed(self) -> None:
-        """Add the kinds of other packages; those that can't be used are in :attr:`problems` instead."""
+        """Add the kinds of other packages; unusable kinds are in :attr:`problems` instead."""
         for entry_point in find_entry_points(self.group):
             name = entry_point.name
             try:
@@ -119,16 +140,16 @@ class Registry(dict[str, K]):
             raise ConfigurationError(f"{self.parameter}: {reason}")
         return self[given]
 
+    @contextmanager
+    def explain_missing_package(self, kind: K) -> Iterator[None]:
+        """
+        Name the package to install if the code of a kind imports one that isn't installed.
 
-@lru_cache(maxsize=32)
-def find_entry_points(group: str) -> tuple[metadata.EntryPoint, ...]:
-    """Return the entry points of a group; to find them, Python reads the metadata of all installed packages."""
-    return tuple(metadata.entry_points(group=group))
-
-
-# An error isn't remembered: a module that imports Airflow can't be imported yet while Airflow reads its configuration,
-# and with it the provider info.
-@lru_cache(maxsize=64)
-def load_entry_point(entry_point: metadata.EntryPoint) -> Any:
-    """Return the object of an entry point."""
-    return entry_point.load()
+        :param kind: the kind; its attribute ``package`` is the package, as pip names it.
+        :raises ConfigurationError: if a package isn't installed.
+        """
+        try:
+            yield
+        except ImportError as error:
+            package = getattr(kind, "package", "") or error.name
+            raise ConfigurationError(f"{self.parameter}: {kind.name!r} needs {error.name}: install {package}") from None

@@ -41,3 +41,9 @@ def make_displayable(text: str) -> str:
 def escape_xml(text: str, *, quotes: bool = True) -> str:
     """Escape a text for XML: for an element, and with quotes escaped also for an attribute."""
     return text.translate(_XML_ESCAPES_WITH_QUOTES if quotes else _XML_ESCAPES)
+
+
+def format_number(number: float) -> str:
+    """Return a number for a message: three significant digits, or all digits before the point; no exponent."""
+    rounded = float(f"{number:.3g}")
+    return f"{number:.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"  # noqa: PLR2004 - from here .3g has exponents

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_asyncapi.connections import form as connection_form
-from airflow_provider_asyncapi.connections.reading import name_connection, read_connection
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.lazy import load_lazily
 from airflow_provider_asyncapi.exceptions import to_airflow
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Flow, Notification
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.hooks.calls import HookCall
-    from airflow_provider_asyncapi.hooks.parameters import (
+    from airflow_provider_asyncapi.hooks.parameter_types import (
         FetchParameters,
         SendParameters,
         StepParameters,
@@ -119,14 +118,14 @@ class AsyncApiHook(BaseHook):
             is unavailable, so a retry may succeed.
         """
         try:
-            return read_connection(self.get_connection(self.asyncapi_conn_id))
+            return lazy.read_connection(self.get_connection(self.asyncapi_conn_id))
         except AirflowNotFoundException as error:
             raise AirflowNotFoundException(
                 f"asyncapi_conn_id: there is no connection {self.asyncapi_conn_id!r}; `airflow connections list` shows"
                 " what there is"
             ) from error
         except AsyncApiError as error:
-            raise to_airflow(name_connection(error, self._shown_conn_id)) from error
+            raise to_airflow(lazy.name_connection(error, self._shown_conn_id)) from error
 
     def get_conn(self) -> lazy.RequestsDriver:
         """Return the driver that runs flows in this process."""
@@ -135,9 +134,10 @@ class AsyncApiHook(BaseHook):
     @cached_property
     def _driver(self) -> lazy.RequestsDriver:
         try:
-            return lazy.RequestsDriver(self.api)
+            recorder = lazy.make_first_byte_recorder(self.asyncapi_conn_id)
+            return lazy.RequestsDriver(self.api, record_first_byte=recorder)
         except AsyncApiError as error:
-            raise to_airflow(name_connection(error, self._shown_conn_id)) from error
+            raise to_airflow(lazy.name_connection(error, self._shown_conn_id)) from error
 
     def run(self, flow: Flow[T], *, observe: Observer | None = None) -> T:
         """
@@ -215,7 +215,7 @@ class AsyncApiHook(BaseHook):
         :param job: a job handle, its dict, or a bare identifier.
         :param parameters: as for ``AsyncApiSensor``; parameters of the wait have no effect.
         :return: the current state of the job, whatever its outcome.
-        :raises AsyncApiException: if the response contains no valid status.
+        :raises AsyncApiRetryableException: if the response contains no valid status.
         """
         return self._call(self._calls.get_job, job, parameters)
 
@@ -268,7 +268,7 @@ class AsyncApiHook(BaseHook):
         """
         return await lazy.run_on_thread(
             self.asyncapi_conn_id,
-            lambda runner: lazy.fetch_result(runner, job, self.profile, parameters),
+            lambda runner, cancellation: lazy.fetch_result(runner, job, self.profile, parameters, cancellation),
             self.log_events,
         )
 
@@ -297,7 +297,7 @@ class AsyncApiHook(BaseHook):
         """
         The URL of the connection's webhook, which causes asset events; see ``callback.events`` of the connection.
 
-        Register it by :meth:`request` if the API wants that.
+        Register it by :meth:`request` if the API requires it.
         """
         try:
             return lazy.make_webhook_url(self.asyncapi_conn_id)
@@ -314,14 +314,16 @@ class AsyncApiHook(BaseHook):
         except AsyncApiError as error:
             raise to_airflow(error) from error
 
-        def make_flow() -> Flow[T]:
-            return (yield from call.make_flow(self.api))
+        with call.trace(self.asyncapi_conn_id) as traced:
 
-        def observe(event: Notification) -> None:
-            self.log_events(event)
-            call.observe(event)
+            def make_flow() -> Flow[T]:
+                return (yield from traced.make_flow(self.api))
 
-        return self.run(make_flow(), observe=observe)
+            def observe(event: Notification) -> None:
+                self.log_events(event)
+                traced.observe(event)
+
+            return self.run(make_flow(), observe=observe)
 
     async def _acall(self, prepare: Callable[..., HookCall[T]], *arguments: Any) -> T:
         try:

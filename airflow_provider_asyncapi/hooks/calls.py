@@ -6,20 +6,20 @@ Each method of :class:`HookCalls` checks the names of its parameters, and return
 
 from __future__ import annotations
 
-import difflib
+import dataclasses
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_asyncapi.connections.profiles import load_profile
+from airflow_provider_asyncapi.connections.profiles import find_profile_version, load_profile
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import Flow, Notification, Polled, SaveSubmission
 from airflow_provider_asyncapi.core.errors import (
-    ConfigurationError,
     JobFailedError,
     UnavailableError,
 )
@@ -27,7 +27,8 @@ from airflow_provider_asyncapi.core.fetch.flow import clean_up_job
 from airflow_provider_asyncapi.core.jobs.cancel import Cancellation, cancel
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, Outcome
+from airflow_provider_asyncapi.core.jobs.profile_version import explain_change, run_under_changed_profile
+from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.bodies import FILE_PARAMETER
 from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
@@ -39,24 +40,27 @@ from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait import flow as wait_flow
 from airflow_provider_asyncapi.core.wait import poll_flow
 from airflow_provider_asyncapi.core.wait.plan import parse_timeout
+from airflow_provider_asyncapi.hooks.parameter_check import check_parameter_names
 from airflow_provider_asyncapi.hooks.responses import AsyncApiResponse
+from airflow_provider_asyncapi.monitoring import tracing
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.api import Api
     from airflow_provider_asyncapi.core.http import messages
+    from airflow_provider_asyncapi.core.json_values import JsonValue
     from airflow_provider_asyncapi.core.plans import WaitPlan
+    from airflow_provider_asyncapi.monitoring.tracing import Stage
 
 T = TypeVar("T")
 
 #: Idempotent methods (RFC 9110, section 9.2.2).
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-#: Parameters that need a task: a callback resumes a task, and a request changes between the tries of a task.
-_TASK_PARAMETERS = frozenset({"callback", "on_changed_request"})
 _STEP = (*REQUEST_PARAMETERS, *STEP_PARAMETERS)
 _REQUEST = frozenset({*_STEP, FILE_PARAMETER}) - {"method", "endpoint", "capture"}
-_SUBMIT = frozenset(plans.SubmitPlan.parameters) - {"cancel", "identifiers"}
-#: A hook waits for one job.
-_WAIT = frozenset(plans.WaitPlan.parameters) - {"files", *RERUN_PARAMETERS}
+#: The parameters of a submit by the hook, which submits one job.
+SUBMIT_PARAMETERS = frozenset(plans.SubmitPlan.parameters) - plans.SubmitPlan.task_parameters - {"identifiers"}
+#: The parameters of a wait by the hook.
+WAIT_PARAMETERS = frozenset(plans.WaitPlan.parameters) - plans.WaitPlan.task_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,36 @@ class HookCall(Generic[T]):
 
     :param make_flow: returns the flow; called again after the connection has changed, to continue from there.
     :param observe: called with each notification of the flow.
+    :param stage: the stage of the job; None if the call is none, or isn't traced.
+    :param job_trace: the identity of the job's span, from its handle.
     """
 
     make_flow: Callable[[Api], Flow[T]]
     observe: Callable[[Notification], object] = lambda _: None
+    stage: Stage | None = None
+    job_trace: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    @contextmanager
+    def trace(self, conn_id: str) -> Iterator[HookCall[T]]:
+        """
+        Return the same call, whose requests and polls are traced until the end of the context.
+
+        :param conn_id: the connection.
+        """
+        if self.stage is None or not tracing.is_enabled():
+            yield self
+            return
+        with tracing.trace_stage(self.stage, conn_id, self.job_trace) as trace:
+
+            def make_flow(api: Api) -> Flow[T]:
+                result: Any = yield from trace.propagate(api, self.make_flow(api))
+                return trace.join(result)  # type: ignore[return-value]  # both stages return a job handle
+
+            def observe(event: Notification) -> None:
+                self.observe(event)
+                trace.observe(event)
+
+            yield HookCall(make_flow, observe)
 
 
 class HookCalls:
@@ -109,30 +139,29 @@ class HookCalls:
 
     def submit_job(self, idempotency_key: str | None, parameters: Mapping[str, Any]) -> HookCall[JobHandle]:
         """Submit a job, and start it if that takes further requests."""
-        given = check_parameter_names("submit_job", parameters, _SUBMIT)
+        given = check_parameter_names("submit_job", parameters, SUBMIT_PARAMETERS, plans.SubmitPlan.task_parameters)
         new = Submission(idempotency_key or str(uuid.uuid4()), 0)
         kept: Submission | None = None
 
         def make_flow(api: Api) -> Flow[JobHandle]:
             described = add_profile_parameters(api, "submit", self._profile, given)
-            # It cancels the job of an earlier try.
-            described.pop("cancel", None)
-            return submit(api, plans.SubmitPlan.parse(described), new, kept)
+            versioned = dataclasses.replace(new, profile=find_version(api, self._profile))
+            return submit(api, plans.SubmitPlan.parse(described), versioned, kept)
 
         def observe(event: Notification) -> None:
             nonlocal kept
             if isinstance(event, SaveSubmission):
                 kept = event.submission
 
-        return HookCall(make_flow, observe)
+        return HookCall(make_flow, observe, "submit")
 
     def get_job(self, job: Any, parameters: Mapping[str, Any]) -> HookCall[JobHandle]:
         """Poll a job once."""
-        given, handle = check_parameter_names("get_job", parameters, _WAIT), JobHandle.parse(job)
+        given, handle = _check_wait_parameters("get_job", parameters), JobHandle.parse(job)
 
         def make_flow(api: Api) -> Flow[JobHandle]:
             plan = plans.WaitPlan.parse(add_profile_parameters(api, "status", self._profile, given))
-            return poll_flow.get_job(api, plan, handle)
+            return run_under_changed_profile(poll_flow.get_job(api, plan, handle), self._find_change(api, handle))
 
         return HookCall(make_flow)
 
@@ -140,7 +169,7 @@ class HookCalls:
         self, job: Any, timeout: float | timedelta | None, parameters: Mapping[str, Any]
     ) -> HookCall[JobHandle]:
         """Poll until a job is over, and send the cleanup request if it is due."""
-        given, handle = check_parameter_names("wait_for_job", parameters, _WAIT), JobHandle.parse(job)
+        given, handle = _check_wait_parameters("wait_for_job", parameters), JobHandle.parse(job)
         limit = None if timeout is None else parse_timeout(timeout)
         states: list[plans.WaitCheckpoint] = []
 
@@ -149,13 +178,18 @@ class HookCalls:
             plan = plans.WaitPlan.parse(described)
             now = api.clock()
             states[:] = states or [plans.WaitCheckpoint(handle, now, now + _choose_timeout(limit, described))]
-            return _wait_and_clean_up(api, plan, states)
+            return run_under_changed_profile(
+                _wait_and_clean_up(api, plan, states), self._find_change(api, states[0].handle)
+            )
 
         def observe(event: Notification) -> None:
             if isinstance(event, Polled):
                 states[0] = states[0].after_poll(event)
 
-        return HookCall(make_flow, observe)
+        return HookCall(make_flow, observe, "wait", handle.trace)
+
+    def _find_change(self, api: Api, handle: JobHandle) -> str:
+        return explain_change(handle.profile, find_version(api, self._profile)) if handle.profile else ""
 
     def cancel_job(self, job: Any, reason: str, parameters: Mapping[str, Any]) -> HookCall[bool]:
         """Send the cancel request of a job."""
@@ -204,31 +238,22 @@ def _wait_and_clean_up(api: Api, plan: WaitPlan, states: Sequence[plans.WaitChec
     return handle
 
 
-def add_profile_parameters(api: Api, table: str, profile: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given parameters, with defaults from the profile."""
+def _check_wait_parameters(method: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return check_parameter_names(method, parameters, WAIT_PARAMETERS, plans.WaitPlan.task_parameters)
+
+
+def find_version(api: Api, profile: str | None) -> Mapping[str, str]:
+    """Return name and version of a profile, by default the connection's; empty if there is none."""
     name = profile or api.settings.profile
-    described = plans.merge_parameters(table, load_profile(name), given) if name else dict(given)
-    return {name: value for name, value in described.items() if name not in _TASK_PARAMETERS}
+    return find_profile_version(name) if name else {}
 
 
-def check_parameter_names(method: str, parameters: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
-    """
-    Return the given parameters, with times in seconds.
-
-    :param method: the hook's method, for messages.
-    :param known: the names of its parameters.
-    :raises ConfigurationError: if a name is unknown; the message contains it.
-    """
-    names = sorted({*known} - _TASK_PARAMETERS)
-    for name in parameters:
-        if name in _TASK_PARAMETERS.intersection(known):
-            raise ConfigurationError(f"{name}: it needs a task; use the operator, or leave it out")
-        if name not in names:
-            alike = difflib.get_close_matches(name, names, 1)
-            meant = f"; did you mean {alike[0]}?" if alike else "."
-            raise ConfigurationError(f"{name}: isn't a parameter of {method}(){meant} It takes {', '.join(names)}")
-    return {name: _to_seconds(value) for name, value in parameters.items() if value is not None}
-
-
-def _to_seconds(value: Any) -> Any:
-    return value.total_seconds() if isinstance(value, timedelta) else value
+def add_profile_parameters(api: Api, table: str, profile: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given parameters, with defaults from the profile, unless they need a task."""
+    name = profile or api.settings.profile
+    if not name:
+        return dict(given)
+    plan_types: dict[str, Any] = {"submit": plans.SubmitPlan, "status": plans.WaitPlan, "fetch": plans.FetchPlan}
+    task_parameters = plan_types[table].task_parameters if table in plan_types else ()
+    described = plans.merge_parameters(table, load_profile(name), given)
+    return {name: value for name, value in described.items() if name not in task_parameters}

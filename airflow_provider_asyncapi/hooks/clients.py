@@ -25,6 +25,7 @@ from airflow_provider_asyncapi.airflow_private.supervisor import (
 from airflow_provider_asyncapi.connections.reading import name_connection, read_connection
 from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
 from airflow_provider_asyncapi.hooks import lazy
+from airflow_provider_asyncapi.monitoring import metrics
 
 if TYPE_CHECKING:
     import ssl
@@ -206,7 +207,7 @@ async def _open_driver(conn_id: str) -> tuple[Api, lazy.AiohttpDriver]:
         tls = await asyncio.to_thread(_make_tls_context, api)
     except AsyncApiError as error:
         raise name_connection(error, conn_id) from error
-    return api, lazy.AiohttpDriver(api, tls)
+    return api, lazy.AiohttpDriver(api, tls, record_first_byte=metrics.make_first_byte_recorder(conn_id))
 
 
 @asynccontextmanager
@@ -262,8 +263,14 @@ async def _look_up(conn_id: str) -> Connection:
 def _read(connection: Connection, loop: asyncio.AbstractEventLoop) -> Api:
     # mask_secret() calls the supervisor synchronously. On a thread of Airflow 3.1's triggerer this breaks the channel
     # that all triggers share. The worker that deferred the task has masked the secrets already.
-    # The files of a DAG's task are those of its worker. A triggerer may have others, of all DAGs.
-    return read_connection(connection, mask=is_task_process(), loop=loop, sends_files=not is_triggerer_process())
+    # The files of a DAG's task are on its worker. A triggerer may have others, of all DAGs.
+    return read_connection(
+        connection,
+        mask=is_task_process(),
+        loop=loop,
+        sends_files=not is_triggerer_process(),
+        look_up=lambda conn_id: asyncio.run_coroutine_threadsafe(_look_up(conn_id), loop).result(),
+    )
 
 
 def _make_tls_context(api: Api) -> ssl.SSLContext:

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_asyncapi.airflow_private.supervisor import AirflowUnavailableError
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
+from airflow_provider_asyncapi.exceptions import AsyncApiRetryableException, to_airflow
 from airflow_provider_asyncapi.hooks.clients import CurrentClient
+from airflow_provider_asyncapi.transports.cancellation import Cancellation
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.api import Api
@@ -27,6 +28,8 @@ LOOK_UP_TIMEOUT = 60.0
 
 class FlowRunner(Protocol):
     """Runs flows for synchronous code: the hook on a worker, or a thread beside an event loop."""
+
+    asyncapi_conn_id: str
 
     @property
     def api(self) -> Api:
@@ -48,7 +51,7 @@ def convert_errors() -> Iterator[None]:
     except AsyncApiError as error:
         raise to_airflow(error) from error
     except AirflowUnavailableError as error:
-        raise AsyncApiException(str(error)) from error
+        raise AsyncApiRetryableException(str(error)) from error
 
 
 async def run_call(conn_id: str, call: HookCall[T], log: Callable[[Notification], object]) -> T:
@@ -58,37 +61,40 @@ async def run_call(conn_id: str, call: HookCall[T], log: Callable[[Notification]
     :param conn_id: the connection.
     :param log: writes the log lines.
     """
+    with convert_errors(), call.trace(conn_id) as traced:
 
-    def observe(event: Notification) -> None:
-        log(event)
-        call.observe(event)
+        def observe(event: Notification) -> None:
+            log(event)
+            traced.observe(event)
 
-    with convert_errors():
         while True:
             async with CurrentClient(conn_id, lambda: LOOK_UP_TIMEOUT) as (api, driver):
                 # The first flow imports the parsers of selectors, which would block the loop for too long.
-                flow = await asyncio.to_thread(call.make_flow, api)
+                flow = await asyncio.to_thread(traced.make_flow, api)
                 return await driver.run(flow, observe=observe)
 
 
-async def run_on_thread(conn_id: str, work: Callable[[FlowRunner], T], log: Callable[[Notification], object]) -> T:
+async def run_on_thread(
+    conn_id: str, work: Callable[[FlowRunner, Cancellation], T], log: Callable[[Notification], object]
+) -> T:
     """
     Run a function that uses files and flows: the function on a thread, its flows on the running event loop.
 
     :param conn_id: the connection.
+    :param work: the function; its second argument tells it when to stop.
     :param log: writes the log lines.
     """
     with convert_errors():
         while True:
             async with CurrentClient(conn_id, lambda: LOOK_UP_TIMEOUT) as (api, driver):
-                return await _work_on_thread(_ThreadRunner(api, driver, log), work)
+                return await _work_on_thread(_ThreadRunner(conn_id, api, driver, log), work)
 
 
-async def _work_on_thread(runner: _ThreadRunner, work: Callable[[FlowRunner], T]) -> T:
+async def _work_on_thread(runner: _ThreadRunner, work: Callable[[FlowRunner, Cancellation], T]) -> T:
     # Not on the loop's own executor: it has few threads, and the flows read files on them.
     executor = ThreadPoolExecutor(1, thread_name_prefix="asyncapi-fetch")
     context = contextvars.copy_context()
-    working = asyncio.get_running_loop().run_in_executor(executor, context.run, work, runner)
+    working = asyncio.get_running_loop().run_in_executor(executor, context.run, work, runner, runner.cancellation)
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
@@ -103,16 +109,15 @@ async def _work_on_thread(runner: _ThreadRunner, work: Callable[[FlowRunner], T]
 class _ThreadRunner:
     """Runs flows for one thread on the event loop of another."""
 
-    def __init__(self, api: Api, driver: AiohttpDriver, log: Callable[[Notification], object]) -> None:
-        self.api = api
+    def __init__(self, conn_id: str, api: Api, driver: AiohttpDriver, log: Callable[[Notification], object]) -> None:
+        self.asyncapi_conn_id, self.api = conn_id, api
         self._driver, self._log = driver, log
         self._loop = asyncio.get_running_loop()
         self._running: Future[Any] | None = None
-        self._is_cancelled = False
+        self.cancellation = Cancellation()
 
     def run(self, flow: Flow[T], /) -> T:
-        if self._is_cancelled:
-            raise CancelledError
+        self.cancellation.check()
         self._running = running = asyncio.run_coroutine_threadsafe(
             self._driver.run(flow, observe=self._log), self._loop
         )
@@ -120,7 +125,7 @@ class _ThreadRunner:
             return running.result()
 
     def cancel(self) -> None:
-        """Cancel the running flow, and run no other."""
-        self._is_cancelled = True
+        """Cancel the running flow and the writing of files, and run no other flow."""
+        self.cancellation.request()
         if self._running is not None:
             self._running.cancel()

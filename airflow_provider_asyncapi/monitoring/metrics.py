@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -19,14 +20,21 @@ if TYPE_CHECKING:
 #: Counters: the polls made, and the polls that failed with a transient error.
 POLLS = "asyncapi.polls"
 POLL_ERRORS = "asyncapi.poll_errors"
-#: A timer: seconds from the start of a wait until a poll or a callback reported the end of the job.
-WAIT_SECONDS = "asyncapi.wait_seconds"
-#: A timer: the longest delay of the polls of the last seconds, in seconds; not sent while polls are on time.
-POLL_LAG_SECONDS = "asyncapi.poll_lag_seconds"
+#: A timer: the time from the start of a wait until a poll or a callback reported the end of the job.
+WAIT_DURATION = "asyncapi.wait_duration"
+#: A timer: the longest delay of the polls of the last seconds; not sent while polls are on time.
+POLL_LAG = "asyncapi.poll_lag"
+#: A timer: the time from a request until the head of its response, with the opening of a connection. A worker sends
+#: that of each request, the triggerer the mean and the longest of the last seconds, by the tag ``statistic``.
+FIRST_BYTE = "asyncapi.time_to_first_byte"
 #: A counter: the waits that took longer than ``warn_after``.
 LATE_WAITS = "asyncapi.late_waits"
 #: A counter: the accepted callbacks, repetitions included.
 CALLBACKS = "asyncapi.callbacks"
+#: A counter: the jobs that were submitted, or resumed, after the job before them had failed (``resubmit``).
+RESUBMITS = "asyncapi.resubmits"
+#: A counter: the bytes of the fetched results, as they were stored at a destination or in an XCom.
+RESULT_BYTES = "asyncapi.result_bytes"
 
 #: The tag of all metrics.
 _TAG = "asyncapi_conn_id"
@@ -37,8 +45,11 @@ _SEND_INTERVAL = 5.0
 _Counts = Counter[tuple[str, str]]
 #: Connection and reason → the longest delay, in seconds.
 _Lags = dict[tuple[str, str], float]
+#: Connection → number of requests, and the sum and the longest of their times to the first byte, in seconds.
+_FirstBytes = dict[str, tuple[int, float, float]]
 _lags: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lags] = WeakKeyDictionary()
 _sums: WeakKeyDictionary[asyncio.AbstractEventLoop, _Counts] = WeakKeyDictionary()
+_first_bytes: WeakKeyDictionary[asyncio.AbstractEventLoop, _FirstBytes] = WeakKeyDictionary()
 
 
 def count_poll(conn_id: str, polled: Polled, began: float) -> None:
@@ -55,27 +66,49 @@ def count_poll(conn_id: str, polled: Polled, began: float) -> None:
         count(LATE_WAITS, conn_id)
     if polled.delay is not None:
         _record_delay(conn_id, polled.delay)
-    if polled.handle.outcome.is_final and _are_enabled():
-        _send(_find_loop(), partial(_send_time, WAIT_SECONDS, conn_id, time.time() - began))
+    if polled.handle.outcome.is_final and are_enabled():
+        _send(_find_loop(), partial(_send_time, WAIT_DURATION, conn_id, time.time() - began))
 
 
-def count(name: str, conn_id: str) -> None:
-    """Add one to a counter."""
-    if not _are_enabled():
+def count(name: str, conn_id: str, number: int = 1) -> None:
+    """Add a number to a counter."""
+    if not are_enabled():
         return
     loop = _find_loop()
     if loop is None:
-        _send_counts({(name, conn_id): 1})
+        _send_counts({(name, conn_id): number})
         return
     sums = _sums.get(loop)
     if sums is None:
         sums = _sums[loop] = Counter()
         loop.call_later(_SEND_INTERVAL, _send_sums, loop)
-    sums[name, conn_id] += 1
+    sums[name, conn_id] += number
+
+
+def make_first_byte_recorder(conn_id: str) -> Callable[[float], None] | None:
+    """
+    Return a function that is called with the seconds from each request to the head of its response.
+
+    :return: None while metrics are off, so that drivers measure nothing.
+    """
+    return partial(_record_first_byte, conn_id) if are_enabled() else None
+
+
+def _record_first_byte(conn_id: str, seconds: float) -> None:
+    loop = _find_loop()
+    if loop is None:
+        _send_time(FIRST_BYTE, conn_id, seconds)
+        return
+    first_bytes = _first_bytes.get(loop)
+    if first_bytes is None:
+        first_bytes = _first_bytes[loop] = {}
+        loop.call_later(_SEND_INTERVAL, _send_statistics, loop)
+    requests, total, longest = first_bytes.get(conn_id, (0, 0.0, 0.0))
+    first_bytes[conn_id] = (requests + 1, total + seconds, max(longest, seconds))
 
 
 def _record_delay(conn_id: str, delay: Delay) -> None:
-    if not _are_enabled():
+    if not are_enabled():
         return
     loop, key = _find_loop(), (conn_id, delay.reason.replace(" ", "_"))
     if loop is None:
@@ -89,7 +122,8 @@ def _record_delay(conn_id: str, delay: Delay) -> None:
 
 
 @cache
-def _are_enabled() -> bool:
+def are_enabled() -> bool:
+    """Return whether Airflow sends metrics."""
     return any(conf.getboolean("metrics", switch, fallback=False) for switch in _SWITCHES)
 
 
@@ -114,9 +148,19 @@ def _send_longest(loop: asyncio.AbstractEventLoop) -> None:
     _send(loop, partial(_send_lags, _lags.pop(loop)))
 
 
+def _send_statistics(loop: asyncio.AbstractEventLoop) -> None:
+    _send(loop, partial(_send_first_bytes, _first_bytes.pop(loop)))
+
+
+def _send_first_bytes(first_bytes: Mapping[str, tuple[int, float, float]]) -> None:
+    for conn_id, (requests, total, longest) in first_bytes.items():
+        _send_time(FIRST_BYTE, conn_id, total / requests, statistic="mean")
+        _send_time(FIRST_BYTE, conn_id, longest, statistic="longest")
+
+
 def _send_lags(lags: Mapping[tuple[str, str], float]) -> None:
     for (conn_id, reason), seconds in lags.items():
-        Stats.timing(POLL_LAG_SECONDS, seconds, tags={_TAG: conn_id, "reason": reason})
+        _send_time(POLL_LAG, conn_id, seconds, reason=reason)
 
 
 def _send_counts(counts: Mapping[tuple[str, str], int]) -> None:
@@ -124,5 +168,6 @@ def _send_counts(counts: Mapping[tuple[str, str], int]) -> None:
         Stats.incr(name, number, tags={_TAG: conn_id})
 
 
-def _send_time(name: str, conn_id: str, seconds: float) -> None:
-    Stats.timing(name, seconds, tags={_TAG: conn_id})
+def _send_time(name: str, conn_id: str, seconds: float, **tags: str) -> None:
+    # Airflow sends a timedelta as milliseconds, which StatsD and OpenTelemetry assume a timer's value to be in.
+    Stats.timing(name, timedelta(seconds=seconds), tags={_TAG: conn_id, **tags})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import redact
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_asyncapi.core.effects import Polled
-    from airflow_provider_asyncapi.core.wait import poll_summary
+    from airflow_provider_asyncapi.core.wait import history, summaries
 else:
     # DAG files import this module with the operators, and poll nothing.
-    poll_summary = LazyModule("airflow_provider_asyncapi.core.wait.poll_summary")
+    history = LazyModule("airflow_provider_asyncapi.core.wait.history")
+    summaries = LazyModule("airflow_provider_asyncapi.core.wait.summaries")
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,10 @@ WAIT_KEY: Final = "job_wait"
 ATTEMPTS_KEY: Final = "job_attempts"
 #: The summary of the polls: last error, and seconds between them.
 POLL_KEY: Final = "job_poll"
+#: What has happened to the job during the wait, and the last response that has told something new.
+HISTORY_KEY: Final = "job_history"
+#: The size of the result, on the task that has fetched it.
+RESULT_KEY: Final = "job_result"
 
 
 def push_for_users(context: Context, key: str, value: Any) -> bool:
@@ -63,26 +69,60 @@ class ProgressReporter:
     Decides after each poll which XComs have changed for users.
 
     :param shown: the published summary of the polls; None if it isn't known.
+    :param earlier: the history of the job up to now; None if there is none, or it is in the XCom.
     """
 
-    def __init__(self, shown: poll_summary.PollSummary | None = None) -> None:
+    def __init__(self, shown: summaries.PollSummary | None = None, earlier: history.JobHistory | None = None) -> None:
         self._shown = shown
+        #: None before the first entry, since thousands of waits have none.
+        self._history = earlier
+        self._rate_limited = 0
+
+    @property
+    def history(self) -> history.JobHistory:
+        """What has happened to the job, as far as this process knows."""
+        return self._history or history.JobHistory()
 
     def xcoms_after(self, polled: Polled) -> dict[str, Any]:
         """Return the XComs to push after a poll; most polls need none."""
-        is_plain = not polled.changed and polled.error is None and polled.delay is None
-        if is_plain and self._shown is not None and self._shown.error is None and self._shown.delay is None:
+        is_plain = (
+            not polled.changed and polled.error is None and polled.delay is None and polled.status_problem is None
+        )
+        shown = self._shown
+        if (
+            is_plain
+            and shown is not None
+            and shown.error is None
+            and shown.delay is None
+            and shown.status_problem is None
+        ):
             return {}
+        # All texts of the API are masked as in the task's log.
         if polled.error is not None:
-            # Masked as in the task's log.
             polled = dataclasses.replace(polled, error=str(redact(polled.error)))
+        if polled.status_problem is not None:
+            status_problem = dataclasses.replace(
+                polled.status_problem, message=str(redact(polled.status_problem.message))
+            )
+            polled = dataclasses.replace(polled, status_problem=status_problem)
+        if polled.shown_response is not None:
+            shown_response = {
+                name: redact(value) if isinstance(value, str) else value
+                for name, value in polled.shown_response.items()
+            }
+            polled = dataclasses.replace(polled, shown_response=shown_response)
         updates: dict[str, Any] = {}
         if polled.changed:
             updates[JOB_KEY] = polled.handle.dump()
-        poll = poll_summary.PollSummary.of(polled)
+        self._rate_limited += polled.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        poll = summaries.PollSummary.of(polled, self._rate_limited)
         if poll.is_worth_showing(self._shown, changed=polled.changed):
             self._shown = poll
             updates[POLL_KEY] = poll.dump()
+        before = self.history
+        self._history = after = before.after_poll(polled)
+        if after is not before:
+            updates[HISTORY_KEY] = after.dump()
         return updates
 
 

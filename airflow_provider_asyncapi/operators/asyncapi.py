@@ -6,29 +6,21 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator, XComArg
+from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import SelectorParam
+from airflow_provider_asyncapi.core.parameter_names import RESULT_LIMITS
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import lazy
-from airflow_provider_asyncapi.tasks.base import JobTask
-from airflow_provider_asyncapi.tasks.job_handle import parse_job
-from airflow_provider_asyncapi.tasks.stages import FETCH, STATUS, SUBMIT, Stage
+from airflow_provider_asyncapi.tasks.fetching_task import FetchingTask
+from airflow_provider_asyncapi.tasks.job_argument import parse_job
+from airflow_provider_asyncapi.tasks.submitting_task import SubmittingTask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.providers.openlineage.extractors import OperatorLineage
-
-    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-
-_MISSED_WAIT = (
-    "job: the job handle of task %r is the one from before the wait, and task %r waits for this job; pass the sensor's"
-    " attribute handle (job=wait.handle), which has what the wait captured, and makes this task run after the wait"
-)
 
 
-class AsyncApiTriggerOperator(JobTask, BaseOperator):
+class AsyncApiTriggerOperator(SubmittingTask, BaseOperator):
     """
     Submit a job to an asynchronous HTTP API.
 
@@ -51,7 +43,8 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         ``content_type``; ``data`` may hold the other fields. With ``path`` in place of ``content``, the part is a file,
         as for ``body``. (templated)
     :param body: a file as body, which is read while it is sent: a mapping of ``path`` (a path of the worker, or any URL
-        that ``ObjectStoragePath`` accepts), ``content_type`` and ``max_bytes``. (templated)
+        that ``ObjectStoragePath`` accepts), ``content_type``, ``max_bytes`` and ``resume`` (the
+        request that asks how much of an interrupted upload the API has). (templated)
     :param rules: a list of rules that decide what a response means, if its status code doesn't.
     :param prepare: the request that comes before the submit, such as the upload of a file, or a list of requests:
         mappings with the keys of a request, ``rules`` and ``capture``. The submit and all later requests may name what
@@ -109,7 +102,6 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         "cancel": "json",
     }
     ui_color = "#d7ebf5"
-    stage = SUBMIT
 
     def __init__(
         self,
@@ -173,42 +165,16 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         self.asyncapi_conn_id = asyncapi_conn_id
         self.validate()
 
-    @property
-    def handle(self) -> XComArg:
-        """
-        The job handle that this task pushes, for the ``job`` of the next.
-
-        :raises ConfigurationError: if the submit makes several jobs.
-        """
-        if self.has_several_jobs(with_connection=False):
-            raise ConfigurationError(
-                f"handle: task {self.task_id!r} makes several jobs (identifiers); {lazy.MAP_ADVICE}"
-            )
-        return super().handle
-
-    @property
-    def handles(self) -> XComArg:
-        """The job handles of a submit that makes several jobs: the task's return value, to map the next tasks over."""
-        return self.output
-
     def execute(self, context: Context) -> str | int | list[dict[str, Any]] | None:
         """Submit the job, or the jobs."""
         with closing(self.hook):
-            handle = lazy.submit_job(self, context)
+            handle = lazy.submit_first_job(self, context)
             if self.has_several_jobs():
                 return [each.dump() for each in handle.split()]
             return handle.identifier
 
-    def has_several_jobs(self, *, with_connection: bool = True) -> bool:
-        """
-        Return whether the submit makes several jobs.
 
-        :param with_connection: whether the connection's profile counts if the task names none.
-        """
-        return self.effective_params(SUBMIT, with_connection=with_connection).get("identifiers") is not None
-
-
-class AsyncApiFetchOperator(JobTask, BaseOperator):
+class AsyncApiFetchOperator(FetchingTask, BaseOperator):
     """
     Fetch the result of a remote job.
 
@@ -234,6 +200,9 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param result_path: the selector of the value to keep; of each page's rows if the output type is ``pages``.
     :param result_format: one of the result formats in the reference; by default the format of the response's content
         type. Or a mapping: ``format``, ``charset`` and the options of the format.
+    :param columns: the selector of the names of the columns in a page whose rows are arrays of values: each row becomes
+        an object. A page without names has those of the page before. Or a mapping: ``names``, and ``values``, the
+        JSONPath of the values in a row that isn't an array itself.
     :param write_as: the format of rows at a ``destination``, one of the formats of rows in the reference.
     :param checksum: the expected digest of a file, such as ``"{sha256}"`` for a captured variable: ``sha256:…``,
         ``md5=…``, hexadecimal or base64. Digests in the response's headers are always compared, unless this is False.
@@ -302,7 +271,6 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         "cleanup": "json",
     }
     ui_color = "#e3f3e1"
-    stage = FETCH
 
     def __init__(
         self,
@@ -320,6 +288,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         files: dict[str, Any] | None = None,
         result_path: SelectorParam | None = None,
         result_format: str | dict[str, Any] | None = None,
+        columns: SelectorParam | dict[str, Any] | None = None,
         write_as: str | None = None,
         checksum: str | bool | None = None,
         inline: str | None = None,
@@ -368,6 +337,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         self.files = files
         self.result_path = result_path
         self.result_format = result_format
+        self.columns = columns
         self.write_as = write_as
         self.checksum = checksum
         self.inline = inline
@@ -402,38 +372,11 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         self.asyncapi_conn_id = asyncapi_conn_id
         self.validate()
 
-    def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
-        """Check that files have a destination, unless it is a template."""
-        lazy.check_destination(described, self.destination, self.unpack)
-
     def execute(self, context: Context) -> Any:
         """Fetch the result."""
         handle = parse_job(self.job)
-        self._warn_about_missed_wait(handle)
+        self.warn_about_missed_wait(handle)
         self.push_link(context, handle)
-        limits = {name: value for name in FETCH.limits if (value := getattr(self, name)) is not None}
+        limits = {name: value for name in RESULT_LIMITS if (value := getattr(self, name)) is not None}
         with closing(self.hook):
             return lazy.fetch_result(self, context, handle, self.destination, limits)
-
-    def _warn_about_missed_wait(self, handle: JobHandle) -> None:
-        """
-        Log a warning if a sensor of the DAG waits for the same job, and the job handle is the one from before the wait.
-
-        A sensor's attribute ``job`` is its argument: ``job=wait.job`` is that handle, and doesn't depend on the wait.
-        """
-        submitter = handle.task.get("task_id")
-        if handle.outcome.is_final or submitter is None or not self.has_dag():
-            return
-        for task in self.dag.tasks:
-            if isinstance(task, JobTask) and task.stages == (STATUS,):
-                source = getattr(task.job, "operator", None)
-                if source is not None and source.task_id == submitter:
-                    self.log.warning(_MISSED_WAIT, submitter, task.task_id)
-
-    def on_kill(self) -> None:
-        """End the fetch, so that it removes partial files; Airflow allows a killed task some seconds for this."""
-        self.end_fetch()
-
-    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
-        """Report the dataset that was written to OpenLineage, if its provider is installed."""
-        return lazy.make_lineage(self.destination)

@@ -13,7 +13,8 @@ from airflow.providers.common.compat.sdk import BaseOperator, XComArg, conf
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 from airflow_provider_asyncapi.core.errors import ERROR_FIELDS, AsyncApiError, ConfigurationError
-from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, Rerun
+from airflow_provider_asyncapi.core.outcome import Rerun
+from airflow_provider_asyncapi.core.parameter_names import RERUN_PARAMETERS, RESULT_LIMITS
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.exceptions import (
     AsyncApiAttemptFailed,
@@ -26,8 +27,8 @@ from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY
 from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED, to_seconds
 from airflow_provider_asyncapi.tasks.jinja import has_template
-from airflow_provider_asyncapi.tasks.job_handle import parse_job
-from airflow_provider_asyncapi.tasks.rerunning import RerunningTask
+from airflow_provider_asyncapi.tasks.job_argument import parse_job
+from airflow_provider_asyncapi.tasks.rerunning_task import RerunningTask
 from airflow_provider_asyncapi.tasks.stages import FETCH, STATUS, SUBMIT
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ class AsyncApiJobOperator(RerunningTask, BaseOperator, SkipMixin):
     :param repair: the request that resumes the failed job, sent instead of the submit of another job: a mapping with
         the keys of a request, which names the job (``{identifier}``), ``rules``, ``capture`` and ``identifier`` (the
         selector of the identifier under which the job runs again; without it, the job keeps its identifier). If the
-        API refuses the request, another job is submitted. (templated)
+        API refuses the request, another job is submitted. A ``lookup`` in it is the request that finds out whether the
+        job was repaired if the response was lost. (templated)
     :param repair_on: a list of rules without outcomes: the job is repaired only if one of them matches, as for
         ``resubmit_on``; after other failures, another job is submitted. By default, it is always repaired.
     :param on_warning_callback: a callable, or a list of them, such as notifiers: called with the context, and the job
@@ -152,11 +154,11 @@ class AsyncApiJobOperator(RerunningTask, BaseOperator, SkipMixin):
 
     def provided_variables(self, stage: Stage) -> set[str] | None:
         """Return the variables that the job provides after a stage; None if they aren't known."""
-        return None if _is_template(self._given(stage)) else super().provided_variables(stage)
+        return None if _is_template(self._get_argument(stage)) else super().provided_variables(stage)
 
     def explicit_params(self, stage: Stage) -> dict[str, Any]:
         """Return the parameters of a stage that the DAG sets."""
-        given, own = self._given(stage), dict[str, Any]()
+        given, own = self._get_argument(stage), dict[str, Any]()
         if stage is STATUS:
             own = to_seconds(vars(self), RERUN_PARAMETERS)
         if _is_template(given):
@@ -175,26 +177,26 @@ class AsyncApiJobOperator(RerunningTask, BaseOperator, SkipMixin):
         # If the task names no profile, that of the connection may set the other parameters.
         self.check_rerun_params(is_complete=self.profile is not None or has_endpoint)
 
-    def _given(self, stage: Stage) -> Any:
+    def _get_argument(self, stage: Stage) -> Any:
         return {SUBMIT: self.submit, STATUS: self.status, FETCH: self.fetch}[stage]
 
     def _options(self, stage: Stage) -> Mapping[str, Any]:
         """Return the arguments of a stage in addition to the parameters of its plan."""
-        given = stage.require_mapping(self._given(stage))
+        given = stage.require_mapping(self._get_argument(stage))
         return {name: given[name] for name in stage.options if given.get(name) is not None}
 
     def sets(self, stage: Stage, name: str) -> bool:
         """Return whether the DAG sets an argument of a stage."""
-        return stage.require_mapping(self._given(stage)).get(name) is not None
+        return stage.require_mapping(self._get_argument(stage)).get(name) is not None
 
     def validate_stage(self, stage: Stage) -> None:
         """Check the parameters of a stage, unless the whole mapping is a template."""
-        if _is_template(self._given(stage)):
+        if _is_template(self._get_argument(stage)):
             return
         try:
             super().validate_stage(stage)
         except ConfigurationError as error:
-            is_named = error.step == stage.table
+            is_named = error.step in {each.table for each in self.stages}
             raise (error if is_named else error.with_message(f"{stage.table}: {error}")) from None
 
     def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
@@ -225,17 +227,26 @@ class AsyncApiJobOperator(RerunningTask, BaseOperator, SkipMixin):
             for stage in self.stages:
                 # A mistake in the rendered parameters of a later stage has to fail before a job is submitted.
                 stage.plan_type.parse(self.effective_params(stage))
-            handle = lazy.submit_job(self, context)
+            handle = lazy.submit_first_job(self, context, push=False)
             self._wait = wait
-            return self._end(context, wait, wait.begin(handle, is_pushed=True))
+            return self._end(context, wait, wait.begin(handle))
 
-    def execute_complete(self, context: Context, event: Any, wait: dict[str, Any] | None = None, **_: Any) -> Any:
+    def execute_complete(
+        self,
+        context: Context,
+        event: Any,
+        wait: dict[str, Any] | None = None,
+        job_url: str | None = None,
+        **_: Any,
+    ) -> Any:
         """
         Continue with the event of the trigger, or with a callback of the job, and fetch the result.
 
         :param wait: state of the wait at the deferral, if the job may call back.
+        :param job_url: template of the job's URL, empty if there is none; None if it isn't known.
         :raises AirflowException: if the wait or the fetch failed, or if the event isn't one of this provider.
         """
+        self.found_job_url = job_url
         with closing(self.hook), self._convert_errors(context):
             self._wait = waiting = self._open_wait(context)
             with waiting.apply_soft_fail():
@@ -262,21 +273,26 @@ class AsyncApiJobOperator(RerunningTask, BaseOperator, SkipMixin):
                 self.log.info(WORKER_NEEDED, name, why)
         options = lazy.WaitOptions(
             self._effective_timeout,
+            lambda: self._find_timeout() is None,
             self.deferrable,
             soft_fail=bool(given.get("soft_fail")),
             end_from_trigger=self.fetch is None and bool(given.get("end_from_trigger")) and not unsupported,
             fetch=None if unsupported else self._params_for_trigger(),
             on_warning=self.on_warning_callback,
             resubmit=partial(self._submit_next_job, context),
+            begins_with_submit=lambda: self.resubmit_plan() is None,
         )
         return lazy.JobWait(self, context, options)
 
     def _effective_timeout(self) -> float:
         """Return the seconds for all jobs together: the DAG's, else the profile's, else Airflow's default."""
-        timeout = self._options(STATUS).get("timeout")
-        if timeout is None:
-            timeout = self.effective_params(STATUS).get("timeout")
+        timeout = self._find_timeout()
         return conf.getfloat("sensors", "default_timeout") if timeout is None else lazy.parse_timeout(timeout)
+
+    def _find_timeout(self) -> Any:
+        """Return the timeout that the DAG or the profile sets; None if neither does."""
+        timeout = self._options(STATUS).get("timeout")
+        return self.effective_params(STATUS).get("timeout") if timeout is None else timeout
 
     def _submit_next_job(self, context: Context, error: AsyncApiJobFailed) -> JobHandle | None:
         """Submit another job after one has failed; return None if there is no further job."""
@@ -317,7 +333,7 @@ class AsyncApiJobOperator(RerunningTask, BaseOperator, SkipMixin):
 
     def _limits(self) -> dict[str, Any]:
         """Return the limits of the result that the DAG sets."""
-        return {name: value for name, value in self._options(FETCH).items() if name in FETCH.limits}
+        return {name: value for name, value in self._options(FETCH).items() if name in RESULT_LIMITS}
 
     def _read_job(self, context: Context) -> JobHandle:
         """Return the job for which the task waits."""

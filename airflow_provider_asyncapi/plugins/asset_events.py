@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.airflow_private.database import (
     create_session,
 )
 from airflow_provider_asyncapi.asset_events import find_items
-from airflow_provider_asyncapi.core.errors import ForgedCallbackError
+from airflow_provider_asyncapi.core.errors import InvalidCallbackError
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -32,12 +32,12 @@ def store_asset_event(asset_name: str, item: dict[str, Any]) -> bool:
     asset is locked, and those that were stored meanwhile after it: of two equal calls at the same time, one causes an
     event, and no call waits while another one compares a thousand events.
 
-    :raises ForgedCallbackError: if there is no such asset.
+    :raises InvalidCallbackError: if there is no such asset.
     """
     with create_session() as session:
         asset_id = session.scalar(select(AssetModel.id).where(AssetModel.name == asset_name))
         if asset_id is None:
-            raise ForgedCallbackError(f"no DAG has an asset with the name {asset_name!r}")
+            raise InvalidCallbackError(f"no DAG has an asset with the name {asset_name!r}")
         is_known, newest = _find_item(session, asset_id, item)
     # In a transaction of its own: one that has read the events sees no later ones on MySQL.
     return not is_known and _store_if_new(asset_name, item, newest)
@@ -53,7 +53,7 @@ def _store_if_new(asset_name: str, item: dict[str, Any], compared: int) -> bool:
     with create_session() as session:
         asset = session.scalar(select(AssetModel).where(AssetModel.name == asset_name).with_for_update())
         if asset is None:
-            raise ForgedCallbackError(f"the asset with the name {asset_name!r} was removed")
+            raise InvalidCallbackError(f"the asset with the name {asset_name!r} was removed")
         is_known, _ = _find_item(session, asset.id, item, after=compared)
         if is_known:
             return False

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import AirflowPlugin, conf
 
-from airflow_provider_asyncapi import __version__
 from airflow_provider_asyncapi.core.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class AsyncApiPlugin(AirflowPlugin):
             {
                 # The same name for all places: the browser loads the bundle once and finds it by its name.
                 "name": "Async API jobs",
-                "bundle_url": f"{base_path}{URL_PREFIX}/static/jobs.js?version={__version__}",
+                "bundle_url": f"{base_path}{URL_PREFIX}/static/jobs.js",
                 "destination": destination,
                 "url_route": f"async-api-jobs{'' if destination == 'nav' else f'-{destination}'}",
                 **({"category": "browse"} if destination == "nav" else {}),

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from airflow_provider_asyncapi.core.callbacks.calls import PATH, CallbackReference
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallbackError, NewerLayoutError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, InvalidCallbackError, NewerLayoutError
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.plugins import receipts
 from airflow_provider_asyncapi.plugins.connections import TooManyLookUpsError
@@ -97,7 +97,7 @@ async def receive_signed_callback(
     """Receive a signed callback that names its job, for APIs that call one URL for all jobs."""
     try:
         if not _CONN_ID.fullmatch(conn_id):
-            raise ForgedCallbackError("this can't be the id of a connection")
+            raise InvalidCallbackError("this can't be the id of a connection")
         # The body is read whether or not the connection exists, so that neither the response nor its time reveals it.
         incoming = await _read(request)
         await _run_in_turn(receipts.store_callback_by_identifier, conn_id, incoming)
@@ -115,11 +115,11 @@ async def receive_webhook(
     """Receive a signed webhook, which causes asset events, or a call that only checks the URL."""
     try:
         if not _CONN_ID.fullmatch(conn_id):
-            raise ForgedCallbackError("this can't be the id of a connection")
+            raise InvalidCallbackError("this can't be the id of a connection")
         challenge = await _run_in_turn(receipts.find_challenge, conn_id, dict(request.query_params))
         if challenge is None:
             if request.method == "GET":
-                raise ForgedCallbackError("a webhook is a POST")
+                raise InvalidCallbackError("a webhook is a POST")
             incoming = await _read(request)
             challenge = await _run_in_turn(receipts.store_webhook, conn_id, incoming)
     except AsyncApiError as error:
@@ -131,7 +131,7 @@ async def receive_webhook(
 async def refuse_other_requests(request: Request) -> None:
     """Refuse a request that isn't a callback in the same way as a forged one, so that it reveals nothing."""
     _hide_url(request)
-    _refuse(ForgedCallbackError("it isn't a POST to the URL of callbacks"))
+    _refuse(InvalidCallbackError("it isn't a POST to the URL of callbacks"))
 
 
 async def _run_in_turn(work: Callable[..., T], *arguments: Any) -> T:
@@ -155,7 +155,7 @@ async def _read(request: Request) -> IncomingCallback:
     Read a callback, up to the maximum size of its body.
 
     :raises HTTPException: 413 if the body is larger.
-    :raises ForgedCallbackError: if the body is incomplete, or takes too long.
+    :raises InvalidCallbackError: if the body is incomplete, or takes too long.
     """
     limit = receipts.max_body_bytes()
     body = bytearray()
@@ -169,7 +169,7 @@ async def _read(request: Request) -> IncomingCallback:
                     if too_large := len(body) > limit:
                         break
         except (ClientDisconnect, TimeoutError):
-            raise ForgedCallbackError(f"its body is incomplete, or took more than {_BODY_TIMEOUT:g} s") from None
+            raise InvalidCallbackError(f"its body is incomplete, or took more than {_BODY_TIMEOUT:g} s") from None
     if too_large:
         refusal_log.log(f"its body has more than {limit} bytes ([asyncapi] callback_max_bytes)")
         _respond_and_close(413)

@@ -14,8 +14,8 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_asyncapi.airflow_private.database import Connection
 from airflow_provider_asyncapi.connections.reading import read_connection
-from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallbackError
+from airflow_provider_asyncapi.core.callbacks.settings import CallbackSettings
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, InvalidCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class _LookUpResult:
         if isinstance(self.settings, str) or (self.settings.signature is None and not is_known_name):
             # This takes as long as for a connection that exists, so that the response time reveals nothing.
             hmac.digest(b"nobody", body, "sha256")
-            raise ForgedCallbackError(
+            raise InvalidCallbackError(
                 self.settings
                 if isinstance(self.settings, str)
                 else "the connection has no callback signature, so it accepts no callbacks that name their job"
@@ -93,7 +93,7 @@ class CallbackConnections:
         :param now: current time, in seconds since the epoch.
         :param is_known_name: whether a task has submitted with the connection, so that no sender invented the name. A
             callback with any other name has to be signed.
-        :raises ForgedCallbackError: if the signature is wrong, or there is no such connection.
+        :raises InvalidCallbackError: if the signature is wrong, or there is no such connection.
         :raises TooManyLookUpsError: in the same cases, or if the connection can't be looked up now, after too many
             refused callbacks with other names.
         """
@@ -106,13 +106,13 @@ class CallbackConnections:
         """
         Return how a connection answers a call that only checks the URL, which isn't signed.
 
-        :raises ForgedCallbackError: if there is no such connection.
+        :raises InvalidCallbackError: if there is no such connection.
         :raises TooManyLookUpsError: if the connection can't be looked up now, as in :meth:`verify`.
         """
         with self._count_refusal():
             known = self._look_up(conn_id, _STALE, is_known_name=False)
             if isinstance(known.settings, str):
-                raise ForgedCallbackError(known.settings)
+                raise InvalidCallbackError(known.settings)
             return known.settings.challenge
 
     @contextmanager
@@ -121,7 +121,7 @@ class CallbackConnections:
         is_used_up = self._refusals.is_used_up(self._clock())
         try:
             yield
-        except (ForgedCallbackError, TooManyLookUpsError) as error:
+        except (InvalidCallbackError, TooManyLookUpsError) as error:
             self._refusals.spend(self._clock())
             if is_used_up and not isinstance(error, TooManyLookUpsError):
                 raise TooManyLookUpsError(f"{error} (many callbacks were refused before)") from None
@@ -133,7 +133,7 @@ class CallbackConnections:
         known = self._look_up(conn_id, _STALE, is_known_name=is_known_name)
         try:
             return known.verify(headers, body, now, is_known_name=is_known_name)
-        except ForgedCallbackError:
+        except InvalidCallbackError:
             again = self._look_up(conn_id, _FRESH, is_known_name=is_known_name)
             if again is known:
                 raise

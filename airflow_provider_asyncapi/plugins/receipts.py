@@ -18,13 +18,13 @@ from airflow_provider_asyncapi.airflow_private.database import (
 )
 from airflow_provider_asyncapi.core.callbacks.calls import (
     CallbackReference,
-    CallbackSettings,
     ReceivedCallback,
     extract_identifier,
     make_identifier_key,
     make_response,
 )
-from airflow_provider_asyncapi.core.errors import ForgedCallbackError, ResponseError
+from airflow_provider_asyncapi.core.callbacks.settings import CallbackSettings
+from airflow_provider_asyncapi.core.errors import InvalidCallbackError, ResponseError
 from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Headers
 from airflow_provider_asyncapi.monitoring import metrics
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_OF_KEY
@@ -63,7 +63,7 @@ def find_job(reference: CallbackReference) -> SubmittedJob:
     """
     Return the job that was submitted with a callback URL.
 
-    :raises ForgedCallbackError: if there is none, or its task was cleared after the submission.
+    :raises InvalidCallbackError: if there is none, or its task was cleared after the submission.
     """
     with create_session() as session:
         for ids in (TaskInstance.id, TaskInstanceHistory.task_instance_id):
@@ -77,10 +77,10 @@ def find_job(reference: CallbackReference) -> SubmittedJob:
             if found is not None:
                 break
         else:
-            raise ForgedCallbackError("there is no such task instance")
+            raise InvalidCallbackError("there is no such task instance")
         job = stored_callbacks.load_job(session, dict(found))
     if not any(hmac.compare_digest(reference.digest, digest) for digest in job.submission.callbacks):
-        raise ForgedCallbackError("its URL is that of another submission")
+        raise InvalidCallbackError("its URL is that of another submission")
     return job
 
 
@@ -88,7 +88,7 @@ def store_callback(job: SubmittedJob, incoming: IncomingCallback) -> None:
     """
     Store a callback, and resume the task that waits for it.
 
-    :raises ForgedCallbackError: if the callback isn't genuine, or can't be read.
+    :raises InvalidCallbackError: if the callback isn't genuine, or can't be read.
     :raises TooManyCallbacksError: if the job has sent too many callbacks.
     """
     settings = _verify_sender(job.submission.connection, incoming, is_known_name=True)
@@ -99,7 +99,7 @@ def store_callback_by_identifier(conn_id: str, incoming: IncomingCallback) -> No
     """
     Store a signed callback that names its job, and resume the task that waits for it.
 
-    :raises ForgedCallbackError: if the callback isn't genuine, or no task has submitted the job yet.
+    :raises InvalidCallbackError: if the callback isn't genuine, or no task has submitted the job yet.
     :raises TooManyCallbacksError: if the job has sent too many callbacks.
     :raises TooManyLookUpsError: if too many callbacks by name were refused recently.
     """
@@ -111,12 +111,12 @@ def store_callback_by_identifier(conn_id: str, incoming: IncomingCallback) -> No
         latest = select(*columns).where(XComModel.key == key).order_by(XComModel.timestamp.desc()).limit(1)
         found = session.execute(latest).mappings().first()
         if found is None:
-            raise ForgedCallbackError(f"connection {conn_id!r}: no task has submitted the job that it names")
+            raise InvalidCallbackError(f"connection {conn_id!r}: no task has submitted the job that it names")
         job = stored_callbacks.load_job(session, dict(found))
     if job.submission.connection != conn_id:
         # This only prevents mistakes: the task itself stores which connection it used, and Airflow stores nothing else
         # about it. But authors of DAGs can read all connections that their tasks can read, so they could sign too.
-        raise ForgedCallbackError(f"connection {conn_id!r}: the job that it names was submitted with another one")
+        raise InvalidCallbackError(f"connection {conn_id!r}: the job that it names was submitted with another one")
     _store(job, settings, incoming)
 
 
@@ -125,7 +125,7 @@ def find_challenge(conn_id: str, parameters: Mapping[str, str]) -> tuple[Challen
     Return how to answer a call that only checks the URL of webhooks, and the value; None if it isn't one.
 
     :param parameters: the query of the call.
-    :raises ForgedCallbackError: if there is no such connection.
+    :raises InvalidCallbackError: if there is no such connection.
     :raises TooManyLookUpsError: if too many callbacks by name were refused recently.
     """
     challenge = callback_connections.find_challenge(conn_id) if parameters else None
@@ -137,7 +137,7 @@ def store_webhook(conn_id: str, incoming: IncomingCallback) -> tuple[Challenge, 
     """
     Store the asset events of a signed webhook; return how to answer it if it only checks the URL.
 
-    :raises ForgedCallbackError: if the call isn't genuine, can't be read, or the connection has no events.
+    :raises InvalidCallbackError: if the call isn't genuine, can't be read, or the connection has no events.
     :raises TooManyLookUpsError: if too many callbacks by name were refused recently.
     """
     settings = _verify_sender(conn_id, incoming)
@@ -148,7 +148,7 @@ def store_webhook(conn_id: str, incoming: IncomingCallback) -> tuple[Challenge, 
     if challenge is not None and value is not None:
         return challenge, value
     if not settings.events:
-        raise ForgedCallbackError(f"connection {conn_id!r}: it has no events (callback.events)")
+        raise InvalidCallbackError(f"connection {conn_id!r}: it has no events (callback.events)")
     identity = settings.identity(incoming.headers, incoming.body)
     items = [(event.asset, event.make_item(conn_id, call, identity)) for event in settings.events]
     for asset, item in items:
@@ -188,7 +188,7 @@ def _check_readable(call: ReceivedCallback) -> None:
     """
     Check that the body has the format of its content type.
 
-    :raises ForgedCallbackError: if it hasn't; the message doesn't quote the body, which must not be logged.
+    :raises InvalidCallbackError: if it hasn't; the message doesn't quote the body, which must not be logged.
     """
     try:
         answer = call.response()
@@ -197,4 +197,4 @@ def _check_readable(call: ReceivedCallback) -> None:
         elif answer.content_type.endswith("xml"):
             _ = answer.xml
     except ResponseError:
-        raise ForgedCallbackError("its body isn't what its content type says") from None
+        raise InvalidCallbackError("its body isn't what its content type says") from None

@@ -24,7 +24,7 @@ from airflow_provider_asyncapi.airflow_private.database import (
     handle_event_submit,
 )
 from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dump_callbacks, make_task_key
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallbackError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, InvalidCallbackError
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.plugins import bodies
@@ -65,18 +65,18 @@ def load_job(session: Session, task: dict[str, Any]) -> SubmittedJob:
     Its record is in the task state store, for all tries. It is an XCom before Airflow 3.3, and once the task has
     succeeded with ``[state_store] clear_on_success``.
 
-    :raises ForgedCallbackError: if the task has submitted no job.
+    :raises InvalidCallbackError: if the task has submitted no job.
     """
     kept = _read_store(session, task, SUBMISSION_KEY)
     in_store = kept is not None
     submission = Submission.parse(kept if in_store else _read_xcom(session, task, SUBMISSION_KEY))
     if submission is None:
-        raise ForgedCallbackError("the task has submitted nothing")
+        raise InvalidCallbackError("the task has submitted nothing")
     return SubmittedJob(task, submission, in_store)
 
 
 def add_callback(session: Session, job: SubmittedJob, call: ReceivedCallback) -> int:
-    """Add a callback to those of its job, unless it is a repetition; return the number of callbacks."""
+    """Add a callback to the callbacks of its job, unless it is a repetition; return the number of callbacks."""
     calls = _lock_callbacks(session, job)
     if call.identity in {each.identity for each in calls}:
         return len(calls)
@@ -132,14 +132,14 @@ def _lock_callbacks(session: Session, job: SubmittedJob) -> list[ReceivedCallbac
     """
     Return the stored callbacks of a job, and lock them until the session ends.
 
-    :raises ForgedCallbackError: if the task was cleared meanwhile.
+    :raises InvalidCallbackError: if the task was cleared meanwhile.
     """
     submitter = select(TaskInstance.id).filter_by(**job.task).with_for_update()
     if session.execute(submitter).first() is None:
-        raise ForgedCallbackError("its task instance is gone")
+        raise InvalidCallbackError("its task instance is gone")
     latest = load_job(session, job.task)
     if latest.submission.key != job.submission.key:
-        raise ForgedCallbackError("its task was cleared while the callback was received")
+        raise InvalidCallbackError("its task was cleared while the callback was received")
     key = callbacks_key(job.submission.key)
     read = partial(_read_store, key=key) if latest.in_store else partial(_read_xcom, key=CALLS_KEY)
     return ReceivedCallback.parse_callbacks(read(session, job.task))

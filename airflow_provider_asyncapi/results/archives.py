@@ -140,7 +140,7 @@ def _extract(member: ArchiveMember, file: PartialFile) -> None:
 @contextmanager
 def explain_broken(what: str) -> Iterator[None]:
     """
-    Raise an error about an archive in place of those of the libraries.
+    Raise an error about an archive in place of an error of the libraries.
 
     :param what: what is broken, for the message.
     """

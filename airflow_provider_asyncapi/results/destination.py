@@ -20,6 +20,7 @@ from airflow_provider_asyncapi.core.http.filenames import RESERVED_PREFIX
 from airflow_provider_asyncapi.core.text import make_displayable
 from airflow_provider_asyncapi.results.storage import BACKUP_SUFFIX, open_storage
 from airflow_provider_asyncapi.results.undo import UndoEntry, UndoRecord, UnverifiedRecordError
+from airflow_provider_asyncapi.transports.cancellation import Cancellation
 
 log = logging.getLogger(__name__)
 #: Bytes of the largest file that is read into memory: a document without rows, or a member with failed records.
@@ -191,13 +192,14 @@ class Destination:
 
     :param target: a path or URL that ``ObjectStoragePath`` takes; with a slash at its end a folder.
     :param owner: the task, whose next try cleans up after this one; None for no task.
+    :param cancellation: stops a commit; None for one that runs to its end.
     :raises ConfigurationError: if the target can't be a destination.
     """
 
-    def __init__(self, target: str, owner: Owner | None = None) -> None:
+    def __init__(self, target: str, owner: Owner | None = None, cancellation: Cancellation | None = None) -> None:
         self.target = target
         self._owner = owner or Owner(uuid.uuid4().hex)
-        self._storage, self._name = open_storage(target)
+        self._storage, self._name = open_storage(target, cancellation or Cancellation())
         key = hashlib.sha256(self._owner.name.encode()).hexdigest()[:16]
         self._prefix = f"{RESERVED_PREFIX}{key}"
         self._staging_name = f"{self._prefix}-{uuid.uuid4().hex[:8]}.part"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_asyncapi.core.errors import ArchiveError, PartialResultError
-from airflow_provider_asyncapi.core.fetch import decoding
+from airflow_provider_asyncapi.core.fetch import result_value
 from airflow_provider_asyncapi.core.fetch.flow import ResultFetcher
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.results.destination import CompleteFile
@@ -31,7 +31,7 @@ class FailedRecordsCounter:
     def count(self, response: Response) -> None:
         """Count the records in a response."""
         if self._rule is not None:
-            readable = decoding.make_selectable(response, self._fetcher.plan.format)
+            readable = result_value.make_selectable(response, self._fetcher.plan.format)
             failed, records = self._rule.count(readable, self._fetcher.variables)
             self.failed += failed
             self._records += records

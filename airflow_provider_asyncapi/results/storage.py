@@ -13,9 +13,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
 from typing import Protocol, TypeVar
 
 # Imports a name at its first use: few tasks write to an object store.
@@ -23,6 +21,8 @@ from airflow.providers.common.compat import sdk
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.filenames import RESERVED_PREFIX
+from airflow_provider_asyncapi.transports.cancellation import Cancellation
+from airflow_provider_asyncapi.transports.concurrency import run_on_threads
 
 log = logging.getLogger(__name__)
 A = TypeVar("A")
@@ -95,10 +95,11 @@ class LocalStorage:
     A folder of this machine.
 
     :param folder: its path; created when a file is moved in.
+    :param cancellation: stops the work on other threads.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, cancellation: Cancellation) -> None:
+        self._folder, self._cancellation = folder, cancellation
         self._staging: Path | None = None
         self._created: list[Path] = []
 
@@ -117,8 +118,7 @@ class LocalStorage:
 
     def move_in(self, files: list[tuple[Path, str]]) -> None:
         # A file system may store the new name before the content; after a power cut the file would be empty.
-        for _ in _run_concurrently(lambda file, _: _flush_to_disk(file[0]), files):
-            pass
+        _run_concurrently(lambda file, _: _flush_to_disk(file[0]), files, self._cancellation)
         for path, name in files:
             self._make_folder((self._folder / name).parent)
             path.replace(self._folder / name)
@@ -187,10 +187,12 @@ class RemoteStorage:
     A folder of an object store, or of another file system that fsspec knows.
 
     :param folder: a path or URL for ``ObjectStoragePath``.
+    :param cancellation: stops the uploads.
     :raises ConfigurationError: if it can't be written to.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, cancellation: Cancellation) -> None:
+        self._cancellation = cancellation
         try:
             self._folder = sdk.ObjectStoragePath(folder)
             # Before anything is fetched: the file system may lack its provider or its connection.
@@ -206,24 +208,22 @@ class RemoteStorage:
 
     def find_existing(self, names: list[str]) -> list[bool]:
         self._store.invalidate_cache()
-        return list(_run_concurrently(lambda name, _: bool(self._store.exists(self._path(name))), names))
+        return _run_concurrently(lambda name, _: bool(self._store.exists(self._path(name))), names, self._cancellation)
 
     def move_in(self, files: list[tuple[Path, str]]) -> None:
-        def upload(file: tuple[Path, str], cancelled: Event) -> None:
+        def upload(file: tuple[Path, str], cancellation: Cancellation) -> None:
             path, name = file
             if self._has_atomic_uploads:
-                self._upload(path, self._path(name), cancelled)
+                self._upload(path, self._path(name), cancellation)
             else:
-                self._upload_and_move(path, self._path(name), cancelled)
+                self._upload_and_move(path, self._path(name), cancellation)
             # The disk holds no more of a large archive than it has to.
             path.unlink()
 
-        for _ in _run_concurrently(upload, files):
-            pass
+        _run_concurrently(upload, files, self._cancellation)
 
     def back_up(self, pairs: list[tuple[str, str]]) -> None:
-        for _ in _run_concurrently(lambda pair, _: self._copy(*pair), pairs):
-            pass
+        _run_concurrently(lambda pair, _: self._copy(*pair), pairs, self._cancellation)
 
     def restore(self, backup_path: str, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -290,8 +290,8 @@ class RemoteStorage:
         else:
             self._write_and_move(target, lambda temporary: self._store.cp_file(source, temporary))
 
-    def _upload_and_move(self, source: Path, path: str, cancelled: Event) -> None:
-        self._write_and_move(path, lambda temporary: self._upload(source, temporary, cancelled))
+    def _upload_and_move(self, source: Path, path: str, cancellation: Cancellation) -> None:
+        self._write_and_move(path, lambda temporary: self._upload(source, temporary, cancellation))
 
     def _write_and_move(self, path: str, write: Callable[[str], object]) -> None:
         """Write a file under another name, and move it when it is complete: nobody reads a partial file."""
@@ -304,7 +304,7 @@ class RemoteStorage:
                 self._store.rm_file(temporary)
             raise
 
-    def _upload(self, source: Path, path: str, cancelled: Event) -> None:
+    def _upload(self, source: Path, path: str, cancellation: Cancellation) -> None:
         """
         Write an object that appears when it is complete.
 
@@ -315,9 +315,10 @@ class RemoteStorage:
         try:
             with source.open("rb") as opened:
                 while chunk := opened.read(_CHUNK):
-                    if cancelled.is_set():
-                        raise CancelledError  # noqa: TRY301 - like any other failure of the upload
+                    cancellation.check()
                     target.write(chunk)
+            # Closing it completes the upload.
+            cancellation.check()
             target.close()
         except BaseException:
             # Aborts a multipart upload, which costs money as long as it exists.
@@ -329,10 +330,11 @@ class RemoteStorage:
             raise
 
 
-def open_storage(target: str) -> tuple[Storage, str]:
+def open_storage(target: str, cancellation: Cancellation) -> tuple[Storage, str]:
     """
     Return the storage of a target's folder, and the file's name in it; no name if the target is a folder.
 
+    :param cancellation: stops the work on other threads.
     :raises ConfigurationError: if the target is invalid.
     """
     if not target.strip():
@@ -342,15 +344,15 @@ def open_storage(target: str) -> tuple[Storage, str]:
         folder, _, name = target.rpartition("/")
         if not folder.partition("://")[2]:
             raise ConfigurationError(f"destination: {target!r} names no folder or file in the store")
-        return RemoteStorage(f"{folder}/"), name
+        return RemoteStorage(f"{folder}/", cancellation), name
     if separator and not path.startswith("/"):
         raise ConfigurationError(f"destination: {target!r} names a host; a file's URL begins with file:///")
     local = Path(path if separator else target)
     if target.endswith("/"):
-        return LocalStorage(local), ""
+        return LocalStorage(local, cancellation), ""
     if local.is_dir():
         raise ConfigurationError(f"destination: {target!r} is a folder; end it with a slash")
-    return LocalStorage(local.parent), local.name
+    return LocalStorage(local.parent, cancellation), local.name
 
 
 def _flush_to_disk(path: Path) -> None:
@@ -383,13 +385,10 @@ def _link_or_copy(source: Path, target: Path) -> None:
         temporary.replace(target)
 
 
-def _run_concurrently(function: Callable[[A, Event], B], items: Iterable[A]) -> Iterator[B]:
-    """Yield the results of a function for several items at a time; if one fails, signal the others to end."""
-    cancelled = Event()
-    with ThreadPoolExecutor(_CONCURRENT_UPLOADS) as pool:
-        try:
-            yield from pool.map(lambda item: function(item, cancelled), items)
-        except BaseException:
-            cancelled.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+def _run_concurrently(
+    function: Callable[[A, Cancellation], B], items: Iterable[A], cancellation: Cancellation
+) -> list[B]:
+    """Return the results of a function for several items at a time; if one fails, the others are cancelled."""
+    results: list[B] = []
+    run_on_threads(function, items, _CONCURRENT_UPLOADS, results.append, cancellation)
+    return results

@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooLargeError
-from airflow_provider_asyncapi.core.fetch import decoding
+from airflow_provider_asyncapi.core.fetch import result_value
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
-from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS
+from airflow_provider_asyncapi.core.fetch.writer_registry import WRITE_AS
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.jobs.storable import to_storable
 from airflow_provider_asyncapi.results.destination import ByteBudget, Destination, PartialFile
@@ -69,7 +69,7 @@ class ResultTarget:
                 raise self.make_xcom_error(len(text))
             return value
         if self._plan.write_as is not None:
-            return self.write_rows(decoding.to_rows(value))
+            return self.write_rows(result_value.to_rows(value))
         file = self.open_file()
         file.write(text)
         return self.commit([(("result.json",), file.finish())], "application/json")
@@ -99,11 +99,8 @@ class ResultTarget:
                 ByteBudget(math.inf) if scratch else budget, partial(PartialFile, digest=not scratch)
             )
 
-        try:
+        with WRITE_AS.explain_missing_package(kind):
             make: type[Writer] = kind.load()
-        except ImportError as error:
-            package = kind.package or error.name
-            raise ConfigurationError(f"write_as: {kind.name!r} needs {error.name}: install {package}") from None
         return make(open_file)
 
     def open_file(self) -> PartialFile:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_provider_asyncapi.core.callbacks.calls import CALLBACK_REQUEST
+from airflow_provider_asyncapi.core.callbacks.settings import CALLBACK_REQUEST
 from airflow_provider_asyncapi.core.errors import ArchiveError, ConfigurationError
-from airflow_provider_asyncapi.core.fetch import decoding
+from airflow_provider_asyncapi.core.fetch import result_value
 from airflow_provider_asyncapi.core.fetch.flow import FetchedResponse, ResultFetcher
-from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
+from airflow_provider_asyncapi.core.fetch.page_flow import fetch_pages
 from airflow_provider_asyncapi.core.fetch.progress_meter import ProgressMeter
 from airflow_provider_asyncapi.core.fetch.streaming import stream_rows
 from airflow_provider_asyncapi.core.http.filenames import choose_file_name, make_collision_key
@@ -82,7 +82,7 @@ class WorkerRun:
             fetched = FetchedResponse(CALLBACK_REQUEST, callback, self._fetcher.variables)
             if not self._target.is_xcom and callback.body and not plan.selects_part:
                 return self._write_callback(fetched)
-            return self.return_value(self._fetcher.decode(decoding.decode, fetched), [callback])
+            return self.return_value(self._fetcher.decode(result_value.decode, fetched), [callback])
         inline = self._fetcher.inline_value()
         if inline is None:
             self._source.run(self._fetcher.locate())
@@ -180,9 +180,9 @@ class WorkerRun:
         for stored, response in downloads:
             with self._source.explain_errors(stored, response):
                 response.body = read_whole(stored, plan)
-                values.append(decoding.decode(response, plan.format, plan.result_path, self._fetcher.variables))
+                values.append(result_value.decode(response, plan.format, plan.result_path, self._fetcher.variables))
         value = values if self._fetcher.has_url_list or len(values) != 1 else values[0]
-        rows = itertools.chain.from_iterable(map(decoding.to_rows, values))
+        rows = itertools.chain.from_iterable(map(result_value.to_rows, values))
         return self.return_value(list(rows) if plan.write_as else value, [response for _, response in downloads])
 
     def _stream_documents(self, downloads: list[tuple[CompleteFile, Response]]) -> list[Iterator[JsonValue]] | None:

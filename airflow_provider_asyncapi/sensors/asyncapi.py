@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
-from functools import partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
@@ -15,41 +13,17 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnVa
 # Neither the oldest supported common-compat nor the SDK of Airflow 3.1 has it.
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import SelectorParam
-from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS
-from airflow_provider_asyncapi.core.parameters import LONGEST_TIMEOUT
-from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
+from airflow_provider_asyncapi.core.requests.bodies import WHO_SENDS_FILES
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.tasks import lazy
-from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED, to_seconds
-from airflow_provider_asyncapi.tasks.job_handle import parse_job
-from airflow_provider_asyncapi.tasks.rerunning import RerunningTask
-from airflow_provider_asyncapi.tasks.stages import STATUS, SUBMIT, Stage
+from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED
+from airflow_provider_asyncapi.tasks.waiting_task import AIRFLOW_POKE_INTERVAL, AIRFLOW_TIMEOUT, WaitingTask
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-    from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
-    from airflow_provider_asyncapi.tasks.job_wait import JobWait
 
-
-class _DefaultSeconds(float):
-    """
-    A time that the DAG doesn't set, in seconds.
-
-    Its class tells it from an explicit one, also in a copy of the task: an explicit value overrides the profile's, the
-    default doesn't. Airflow and policies see a number, as of any sensor.
-    """
-
-
-#: Airflow's own defaults, in seconds.
-_AIRFLOWS_POKE_INTERVAL: Final = _DefaultSeconds(60)
-_AIRFLOWS_TIMEOUT: Final = _DefaultSeconds(conf.getfloat("sensors", "default_timeout"))
-
-
-class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
+class AsyncApiSensor(WaitingTask, BaseSensorOperator, SkipMixin):
     """
     Wait for a remote job, in the triggerer if the sensor is deferrable.
 
@@ -109,7 +83,8 @@ class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
         number of jobs in a request; 500), ``separator`` (between identifiers in a text; a comma; None for a query
         parameter that is repeated) and ``absent`` (the meaning of a job that isn't in the response: ``running``,
         ``success``, ``failure``, ``retry`` or ``poll``, which polls it with a request of its own and is the default if
-        there is an endpoint). All other selectors and rules then apply to one job's item. (templated)
+        there is an endpoint). With ``absent``, the request may be one that lists jobs without naming them. All other
+        selectors and rules then apply to one job's item. (templated)
     :param status_details: a further request after a status that means success, whose response decides whether the job
         has succeeded: a mapping with the keys of a request, ``completion_key``, ``completion_value`` and the other
         parameters of a status, ``rules``, ``capture`` and ``error_message``. (templated)
@@ -141,7 +116,8 @@ class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
         response that reports the failure, or that of ``failure_details``.
     :param repair: the request that resumes the failed job, sent instead of the submit of another job: a mapping with
         the keys of a request, which names the job (``{identifier}``), ``rules``, ``capture`` and ``identifier`` (the
-        selector of the identifier under which the job runs again). (templated)
+        selector of the identifier under which the job runs again). A ``lookup`` in it is the request that finds out
+        whether the job was repaired if the response was lost. (templated)
     :param repair_on: a list of rules without outcomes: the job is repaired only if one of them matches; after other
         failures, another job is submitted.
     :param deferrable: wait in the triggerer; by default ``[operators] default_deferrable``.
@@ -186,6 +162,7 @@ class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
         "repair": "json",
     }
     refused: ClassVar[Mapping[str, str]] = {
+        "files": WHO_SENDS_FILES,
         "exponential_backoff": "backoff is the factor by which the interval grows",
         "max_wait": "max_interval is the limit of the interval",
         "silent_fail": "max_consecutive_errors is the number of transient errors that are tolerated",
@@ -193,11 +170,6 @@ class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
     ui_color = "#f6eed2"
     # Airflow doesn't detect the mixin. Without this, a task that was skipped for lack of data runs once it is cleared.
     inherits_from_skipmixin = True
-    stage = STATUS
-    _wait: JobWait | None = None
-    _has_default_timeout = False
-    #: The options among start_from_trigger and end_from_trigger that are set but not supported, and the reason.
-    _unsupported_options: Mapping[str, str] = MappingProxyType({})
 
     def __init__(  # noqa: PLR0915 - an assignment for each argument
         self,
@@ -221,13 +193,13 @@ class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
         json: Any = None,
         xml: str | None = None,
         data: dict[str, Any] | str | None = None,
-        poke_interval: float | timedelta = _AIRFLOWS_POKE_INTERVAL,
+        poke_interval: float | timedelta = AIRFLOW_POKE_INTERVAL,
         initial_delay: float | timedelta | None = None,
         backoff: float | None = None,
         max_interval: float | timedelta | None = None,
         jitter: float | None = None,
         max_iterations: int | None = None,
-        timeout: float | timedelta = _AIRFLOWS_TIMEOUT,
+        timeout: float | timedelta = AIRFLOW_TIMEOUT,
         max_consecutive_errors: int | None = None,
         retry_delays: dict[int, float] | None = None,
         retry_after: SelectorParam | None = None,
@@ -277,7 +249,7 @@ class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
         self.json = json
         self.xml = xml
         self.data = data
-        self.poke_interval = poke_interval  # type: ignore[assignment]  # Airflow's is a float
+        self.poke_interval = poke_interval
         self.initial_delay = initial_delay
         self.backoff = backoff
         self.max_interval = max_interval
@@ -312,103 +284,6 @@ class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
         self.asyncapi_conn_id = asyncapi_conn_id
         self.validate()
 
-    def check_arguments(self, arguments: Mapping[str, Any]) -> None:
-        """Check Airflow's own arguments; refuse a timeout on which Airflow would fail without naming the reason."""
-        super().check_arguments(arguments)
-        timeout = arguments.get("timeout")
-        self._has_default_timeout = isinstance(timeout, _DefaultSeconds)
-        # Airflow refuses other types.
-        seconds: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        if isinstance(seconds, int | float) and seconds > LONGEST_TIMEOUT:
-            raise ConfigurationError(f"timeout: has to be at most 200 years, in seconds, not {seconds:g}")
-
-    def validate(self) -> None:
-        """Check all parameters that can be checked at parse time, and prepare a start in the triggerer if asked for."""
-        if self._has_default_timeout:
-            # Airflow has made a plain number of it.
-            self.timeout = _AIRFLOWS_TIMEOUT
-        super().validate()
-        if self.start_from_trigger or self.end_from_trigger:
-            self._prepare_trigger_start()
-
-    @property
-    def stages(self) -> Sequence[Stage]:
-        """The stages on which the task works: also the submit, if it can submit another job."""
-        return (STATUS,) if self.submit is None else (SUBMIT, STATUS)
-
-    def is_templated(self, stage: Stage, name: str) -> bool:
-        """Return whether a parameter of a stage is rendered before it is read."""
-        return name in stage.templated if stage is SUBMIT else super().is_templated(stage, name)
-
-    def check_task(self) -> None:
-        """Check the parameters about the next job, after one has failed."""
-        if self.submit is not None:
-            self.check_rerun_params(is_complete=self.profile is not None or self.endpoint is not None)
-        elif given := to_seconds(vars(self), RERUN_PARAMETERS):
-            raise ConfigurationError(
-                f"{next(iter(given))}: needs submit, the arguments of the task that has submitted the job;"
-                " async_api_job sets it"
-            )
-
-    def explicit_params(self, stage: Stage) -> dict[str, Any]:
-        """Return the parameters that the DAG sets, which Airflow's default interval isn't one of."""
-        if stage is SUBMIT:
-            return to_seconds(SUBMIT.parse_arguments(self.submit), SUBMIT.plan_type.parameters)
-        explicit = super().explicit_params(stage)
-        if isinstance(self.poke_interval, _DefaultSeconds):
-            del explicit["poke_interval"]
-        return explicit
-
-    def effective_timeout(self, *, with_connection: bool = True) -> float:
-        """
-        Return the maximum duration of the wait, in seconds: the DAG's, else the profile's, else Airflow's default.
-
-        :param with_connection: whether to use the connection's profile if the task has no profile.
-        """
-        if isinstance(self.timeout, _DefaultSeconds):
-            described = self.effective_params(STATUS, with_connection=with_connection)
-            if (timeout := described.get("timeout")) is not None:
-                return lazy.parse_timeout(timeout)
-        # Airflow's DAG processor can't send a subclass of float, and the trigger keeps this number.
-        return float(self.timeout)
-
-    def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
-        """Check that there is a trigger to start or end from, and that no secret would be stored with it."""
-        if stage is SUBMIT:
-            self.check_next_job(described)
-            return
-        if described.get("callback") and self.submit is not None:
-            self.check_next_job(described)
-        if self.deferrable:
-            refuse_secrets(described)
-        if described.get("timeout") is not None:
-            lazy.parse_timeout(described["timeout"])
-        if self.on_warning_callback is not None:
-            lazy.check_warning_callback(self.on_warning_callback, described, has_profile=self.profile is not None)
-        for name in ("start_from_trigger", "end_from_trigger"):
-            if getattr(self, name) and not self.deferrable:
-                raise ConfigurationError(f"{name}: needs deferrable=True; without it no trigger runs")
-
-    def _prepare_trigger_start(self) -> None:
-        """Find out which of start and end Airflow can do in the triggerer, and prepare the start."""
-        reasons = {
-            "end_from_trigger": lazy.why_unsupported_end,
-            "start_from_trigger": lazy.why_unsupported_start,
-        }
-        self._unsupported_options = {
-            name: why for name, find_reason in reasons.items() if getattr(self, name) and (why := find_reason(self))
-        }
-        if "start_from_trigger" in self._unsupported_options:
-            # The attribute has to differ from the argument here: if it is True, Airflow sends the whole serialized DAG
-            # to the triggerer with each trigger of the task, and deserializes it on the triggerer's event loop.
-            self.start_from_trigger = False
-        if self.start_from_trigger:
-            self.start_trigger_args = lazy.make_start_args(self, can_end=self._can_end_in_triggerer)
-
-    @property
-    def _can_end_in_triggerer(self) -> bool:
-        return self.end_from_trigger and "end_from_trigger" not in self._unsupported_options
-
     def execute(self, context: Context) -> Any:
         """Wait for the job: in the triggerer, or on this worker."""
         ti: Any = context["ti"]
@@ -441,69 +316,3 @@ class AsyncApiSensor(RerunningTask, BaseSensorOperator, SkipMixin):
             except AirflowRescheduleException:
                 return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=handle.result_identifier)
-
-    def _find_job(self, context: Context) -> JobHandle:
-        """Return the job to wait for: that of ``job``, or the one that this task has submitted since that failed."""
-        job = parse_job(self.job)
-        return job if self.submit is None else lazy.find_next_job(self, context, job)
-
-    def _submit_next_job(self, context: Context, error: AsyncApiJobFailed) -> JobHandle | None:
-        """Submit another job after one has failed; return None if there is no further job."""
-        if (plan := self.resubmit_plan()) is None:
-            return None
-        if self.submit is None:
-            if plan.limit:
-                self.log.warning(
-                    "No further job is submitted: resubmit of a profile has an effect in AsyncApiJobOperator, and in"
-                    " async_api_job if the DAG names the profile"
-                )
-            return None
-        ti: Any = context["ti"]
-        if context.get("task_state_store") is None and (self.reschedule or ti.try_number > 1):
-            self.log.warning(
-                "No further job is submitted: Airflow before 3.3 keeps no record from try to try, or from poke to poke,"
-                " so this task might submit it twice"
-            )
-            return None
-        return lazy.resubmit_job(self, context, plan, error, self.effective_timeout(), parse_job(self.job))
-
-    def _open_wait(self, context: Context, *, is_poke: bool = False) -> JobWait:
-        options = lazy.WaitOptions(
-            self.effective_timeout,
-            self.deferrable and not is_poke,
-            reschedule=self.reschedule or is_poke,
-            soft_fail=self.soft_fail or self.never_fail,
-            end_from_trigger=self._can_end_in_triggerer,
-            on_warning=self.on_warning_callback,
-            resubmit=partial(self._submit_next_job, context),
-        )
-        return lazy.JobWait(self, context, options)
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """
-        Resume after the deferral.
-
-        Airflow's own method for sensors applies ``soft_fail`` differently from version to version, and takes a skip of
-        downstream tasks for a failure of the sensor.
-        """
-        with self._open_wait(context).apply_soft_fail():
-            return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
-
-    def execute_complete(self, context: Context, event: Any, wait: dict[str, Any] | None = None, **_: Any) -> Any:
-        """
-        Continue with the event of the trigger, or with a callback of the job.
-
-        :param wait: state of the wait at the deferral, if the job may call back.
-        :raises AirflowException: if the wait failed, or if the event isn't one of this provider.
-        """
-        self._wait = waiting = self._open_wait(context)
-        with closing(self.hook):
-            handle = waiting.resume(event, wait, partial(self._find_job, context))
-        waiting.skip_dependents(handle)
-        return handle.result_identifier
-
-    def on_kill(self) -> None:
-        """Cancel the remote job if no task needs it any more."""
-        # Before the wait begins, the parameters may not have been rendered yet.
-        if self._wait is not None:
-            self._wait.cancel_on_kill()

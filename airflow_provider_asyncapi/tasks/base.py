@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowException, XComArg
 
 from airflow_provider_asyncapi.airflow_private.operators import RendersOwnFields, is_parsed_by_task_process
-from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, UnknownVariableError
+from airflow_provider_asyncapi.core.requests.bodies import FILE_PARAMETER, WHO_SENDS_FILES
 from airflow_provider_asyncapi.core.requests.request_template import find_secret
 from airflow_provider_asyncapi.core.templates import render_text
 from airflow_provider_asyncapi.core.text import shorten
@@ -52,11 +52,14 @@ class JobTask(RendersOwnFields):
     stage: ClassVar[Stage]
     #: Whether the task may submit another job after its job has failed.
     may_resubmit: ClassVar[bool] = False
-    #: Arguments of Airflow that this task refuses, and the parameters to set instead.
+    #: Arguments that this task refuses, and what to set instead.
     refused: ClassVar[Mapping[str, str]] = MappingProxyType({})
     operator_extra_links: Collection[BaseOperatorLink] = (RemoteJobLink(),)
     #: The job's URL that this process has pushed; empty if the job has none, None if this process doesn't know.
     pushed_job_url: str | None = None
+    #: The template of the job's URL that an earlier process has found, empty if there is none; None if it isn't known.
+    #: To find it in the connection's profile costs a request to Airflow.
+    found_job_url: str | None = None
     #: Whether this process is fetching the result of the job.
     is_fetching: bool = False
 
@@ -94,8 +97,9 @@ class JobTask(RendersOwnFields):
 
         :raises ConfigurationError: if an argument has another name in this task.
         """
-        for name in self.refused.keys() & arguments.keys():
-            raise ConfigurationError(f"{name}: isn't a parameter of this task; {self.refused[name]}")
+        refused = {FILE_PARAMETER: WHO_SENDS_FILES, **self.refused}
+        for name in refused.keys() & arguments.keys():
+            raise ConfigurationError(f"{name}: isn't a parameter of this task; {refused[name]}")
 
     @cached_property
     def hook(self) -> AsyncApiHook:
@@ -122,7 +126,7 @@ class JobTask(RendersOwnFields):
 
     def effective_params(self, stage: Stage, *, with_connection: bool = True) -> dict[str, Any]:
         """
-        Return all parameters of a stage: those that the DAG sets, and the profile's for the rest.
+        Return all parameters of a stage: the DAG's, and the profile's for the rest.
 
         :param with_connection: whether to use the connection's profile if the task has no profile.
         """
@@ -131,7 +135,12 @@ class JobTask(RendersOwnFields):
     def merge_profile(self, stage: Stage, explicit: dict[str, Any], *, with_connection: bool = True) -> dict[str, Any]:
         """Return parameters of a stage, and the profile's for the rest."""
         name = self.profile or (self.hook.api.settings.profile if with_connection else None)
-        return plans.merge_parameters(stage.table, load_profile(name), explicit) if name else explicit
+        return plans.merge_parameters(stage.table, lazy.load_profile(name), explicit) if name else explicit
+
+    def profile_version(self) -> Mapping[str, str]:
+        """Return name and version of the profile of the task, or of its connection; empty if there is none."""
+        name = self.profile or self.hook.api.settings.profile
+        return lazy.find_profile_version(name) if name else {}
 
     def build_plan(self, stage: Stage) -> Any:
         """
@@ -199,12 +208,19 @@ class JobTask(RendersOwnFields):
         self.check_together(stage, described)
         provided = self.variables_before(stage)
         is_whole = bool(self.profile) or described.get("endpoint") is not None
-        lazy.check_variables(
-            described,
-            in_selectors,
-            lambda part: stage.allowed_variables(part, described, provided, is_whole=is_whole),
-            stage.text_parameters,
-        )
+
+        def find_known(part: str) -> set[str] | None:
+            return stage.allowed_variables(part, described, provided, is_whole=is_whole)
+
+        try:
+            lazy.check_variables(described, in_selectors, find_known, stage.text_parameters)
+            if self.profile:
+                lazy.check_profile_body(described, self.explicit_params(stage), find_known)
+        except UnknownVariableError as error:
+            about = lazy.load_profile(self.profile)["about"] if self.profile else {}
+            if "variables" not in about:
+                raise
+            raise error.with_message(f"{error}. The profile {self.profile!r} has {about['variables']}") from None
 
     def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """
@@ -250,6 +266,8 @@ class JobTask(RendersOwnFields):
 
     def find_job_url(self) -> str | None:
         """Return the template of the job's URL, from the DAG or from a profile; None if there is none."""
+        if self.found_job_url is not None:
+            return self.found_job_url or None
         if self.job_url or not (self.profile or self.hook.api.settings.profile):
             return self.job_url
         return next((url for stage in self.stages if (url := self.effective_params(stage).get("job_url"))), None)

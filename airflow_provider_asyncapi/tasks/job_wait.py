@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
@@ -24,25 +24,28 @@ from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.json_values import as_list
-from airflow_provider_asyncapi.core.outcome import NOT_FOR_TRIGGERER, Outcome
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.parameter_names import NOT_FOR_TRIGGERER
 from airflow_provider_asyncapi.exceptions import (
-    AsyncApiException,
+    AsyncApiCancelled,
     AsyncApiJobFailed,
+    AsyncApiRetryableException,
     AsyncApiUnknownStatus,
     to_airflow,
 )
-from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, push_for_users
 from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED
-from airflow_provider_asyncapi.tasks.job_handle import parse_job
-from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
+from airflow_provider_asyncapi.tasks.job_argument import parse_job
+from airflow_provider_asyncapi.tasks.stages import STATUS
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.plans import WaitCheckpoint, WaitPlan
+    from airflow_provider_asyncapi.monitoring.tracing import StageTrace
+    from airflow_provider_asyncapi.tasks.wait_options import PollingTask, WaitOptions
     from airflow_provider_asyncapi.tasks.wait_state import WaitState
     from airflow_provider_asyncapi.triggers.events import WaitEvent
 
@@ -55,72 +58,6 @@ _RULES_THAT_NEED_SUCCESS = frozenset(
 )
 
 
-class WaitingTask(Protocol):
-    """A task that works on the stage ``status``; most attributes are those of Airflow's operators."""
-
-    asyncapi_conn_id: str
-    profile: str | None
-    execution_timeout: timedelta | None
-
-    @property
-    def hook(self) -> AsyncApiHook:
-        """The hook of the connection."""
-
-    @property
-    def log(self) -> Any:
-        """The logger of the task."""
-
-    def sets(self, stage: Stage, name: str) -> bool:
-        """Return whether the DAG sets an argument of a stage."""
-
-    def effective_params(self, stage: Stage) -> dict[str, Any]:
-        """Return all parameters of a stage."""
-
-    def build_plan(self, stage: Stage) -> Any:
-        """Return the plan of a stage."""
-
-    def push_handle(self, context: Context, handle: JobHandle) -> None:
-        """Push the job handle, and the job's URL."""
-
-    def execute_complete(self, context: Context, event: Any, wait: dict[str, Any] | None = None) -> Any:
-        """Continue after the deferral."""
-
-    def defer(self, *, trigger: Any, method_name: str, kwargs: dict[str, Any] | None) -> NoReturn:
-        """Defer the task."""
-
-    def get_direct_relatives(self) -> Any:
-        """Return the tasks that depend on this one."""
-
-    def skip(self, ti: Any, tasks: Any) -> None:
-        """Skip tasks."""
-
-
-@dataclass(frozen=True, slots=True)
-class WaitOptions:
-    """
-    The options of a wait in Airflow, in addition to its plan.
-
-    :param find_timeout: returns the seconds for all tries together; called when the wait begins or continues.
-    :param deferrable: whether the triggerer waits.
-    :param reschedule: whether each poke is a process of its own.
-    :param soft_fail: whether the task is skipped if the wait fails.
-    :param end_from_trigger: whether a successful wait ends in the triggerer.
-    :param fetch: the parameters with which the triggerer fetches the result after a successful wait, and ends the task;
-        None if it doesn't.
-    :param on_warning: the ``on_warning_callback`` of the task: a callable, or a list of them; None for none.
-    :param resubmit: submits another job after one has failed; returns None if there is no further job.
-    """
-
-    find_timeout: Callable[[], float]
-    deferrable: bool
-    reschedule: bool = False
-    soft_fail: bool = False
-    end_from_trigger: bool = False
-    fetch: Mapping[str, Any] | None = None
-    on_warning: Any = None
-    resubmit: Callable[[AsyncApiJobFailed], JobHandle | None] | None = None
-
-
 class JobWait:
     """
     The wait of one task instance for its job, in one process.
@@ -130,23 +67,36 @@ class JobWait:
     :param options: the options of the wait.
     """
 
-    def __init__(self, task: WaitingTask, context: Context, options: WaitOptions) -> None:
+    def __init__(self, task: PollingTask, context: Context, options: WaitOptions) -> None:
         self._task, self._context, self._options = task, context, options
         self._ti: Any = context["ti"]
         self._state: WaitState | None = None
         self._plan: WaitPlan | None = None
+        #: Whether an earlier process of this try, or the wait for an earlier job, has published something.
+        self._has_waited = False
+        #: The XComs that the first poll pushes.
+        self._unpublished: dict[str, Any] = {}
 
-    def begin(self, handle: JobHandle, *, is_pushed: bool = False) -> JobHandle:
+    def begin(self, handle: JobHandle) -> JobHandle:
         """
         Begin to wait for a job; raise the exception that ends this process if another one continues the wait.
 
-        :param is_pushed: whether this process has pushed the job handle already.
         :return: the job handle of a job that has succeeded, perhaps without data.
-        :raises AirflowException: if the wait or the job has failed.
+        :raises AirflowException: if the wait or the job has failed, or if a user has cancelled the job.
         """
+        if (request := lazy.read_cancel_request(self._context, handle)) is not None:
+            # The process of the earlier try that had to cancel the job has died.
+            push_for_users(self._context, JOB_KEY, handle.dump())
+            self._push_summary(plans.WaitCheckpoint(handle, started_at=time.time()))
+            with self.publish_errors():
+                raise self._cancel_for_user(request, handle)
         plan: WaitPlan = self._task.build_plan(STATUS)
-        if not handle.outcome.is_final and not is_pushed:
-            # During the wait, this XCom tells users and the trigger for which job the task waits.
+        # During the wait, this XCom tells users and the trigger for which job the task waits.
+        if self._options.deferrable and plan.callback is None and not handle.outcome.is_final:
+            # The first poll follows at once, or a deferral: they push the handle as it is then.
+            self._unpublished = {JOB_KEY: handle.dump()}
+            self._task.push_link(self._context, handle)
+        elif not handle.outcome.is_final:
             self._task.push_handle(self._context, handle)
         with self.apply_soft_fail():
             return self._submit_after_failures(partial(self._wait_from_start, plan, handle))
@@ -183,6 +133,7 @@ class JobWait:
         return self._submit_after_failures(partial(self._resume, event, wait, find_job))
 
     def _resume(self, event: Any, wait: Mapping[str, Any] | None, find_job: Callable[[], JobHandle]) -> JobHandle:
+        self._has_waited = True
         result = _parse_event(event)
         if result.error is not None:
             self._store_start(result)
@@ -209,6 +160,9 @@ class JobWait:
                 self._task.log.info(WORKER_NEEDED, "start_from_trigger", result.message)
                 lazy.delete_xcoms(self._context)
                 return self.begin(find_job())
+            case "cancel":
+                handle = find_job() if result.wait is None else _parse_state(result.wait).handle
+                raise self._cancel_for_user(result.message, handle)
         self._store_start(result)
         return self._finish(parse_job(result.handle))
 
@@ -239,6 +193,29 @@ class JobWait:
         cancelling = lazy.cancel_if_running(hook.api, self._plan, handle, reason)
         lazy.RequestsDriver(hook.api).run(cancelling, observe=hook.log_events)
 
+    def _cancel_for_user(self, request: str, handle: JobHandle) -> AsyncApiCancelled:
+        """Cancel the job for the user whom the request names; return the exception that fails the task."""
+        try:
+            plan: WaitPlan = self._task.build_plan(STATUS)
+            hook = self._task.hook
+            with lazy.trace_stage("wait", self._task.asyncapi_conn_id, handle.trace) as trace:
+                flow = lazy.cancel_if_running(hook.api, plan, handle, request)
+                cancellation = hook.run(trace.propagate(hook.api, flow))
+                result, handle = cancellation.summary, cancellation.handle
+                if cancellation.is_accepted:
+                    handle = trace.join(dataclasses.replace(handle, outcome=Outcome.FAILURE))
+            if cancellation.is_accepted:
+                # Airflow tells the trigger that its task was resumed, after which it would cancel the job once more if
+                # the API still reports that the job runs.
+                push_for_users(self._context, JOB_KEY, handle.dump())
+        except (AsyncApiError, AirflowException) as error:
+            # After some of these exceptions, Airflow would retry the task, which would wait for the job again.
+            result = f"the job may still be running: {error}"
+        cancelled = AsyncApiCancelled(f"{request}: {result}")
+        lazy.record_cancel(self._context, str(cancelled), handle)
+        cancelled.job, cancelled.status = handle.identifier, handle.status
+        return cancelled
+
     def _wait(self, plan: WaitPlan, handle: JobHandle, deferred: WaitCheckpoint | None = None) -> JobHandle:
         """
         Wait on this worker until the job has ended, or until the first pause if another process continues the wait.
@@ -252,26 +229,53 @@ class JobWait:
         pokes = options.reschedule and not options.deferrable
         # Airflow doesn't enforce the execution_timeout of a deferred task; in reschedule mode it is that of each poke.
         one_try = None if pokes or task.execution_timeout is None else task.execution_timeout.total_seconds()
-        limits = lazy.TimeLimits(options.find_timeout(), one_try)
+        limits = lazy.TimeLimits(options.find_timeout(), one_try, one_try is None and options.has_default_timeout())
         state_type = lazy.RescheduleWaitState if pokes else lazy.WaitState
-        state = state_type(self._context, task.hook, plan, handle, limits, self._call_on_warning)
+        state = state_type(
+            self._context,
+            task.hook,
+            plan,
+            handle,
+            limits,
+            self._call_on_warning,
+            is_continued=self._has_waited,
+            began=handle.submitted_at if options.begins_with_submit() else None,
+        )
+        self._has_waited = True
         if deferred is not None:
             state.resume_from(plan, deferred)
         if deferred is None or plan.logs is not None:
-            state.publish({WAIT_KEY: self._summarize(state.current)})
+            self._unpublished[WAIT_KEY] = self._summarize(state.current)
+        if JOB_KEY in self._unpublished:
+            state.publish_later(self._unpublished)
+        else:
+            state.publish(self._unpublished)
+        self._unpublished = {}
         self._plan, self._state = plan, state
+        with lazy.trace_stage("wait", task.asyncapi_conn_id, state.current.handle.trace) as trace:
+            state.trace_with(trace)
+            return self._run_wait(plan, handle, state, trace)
+
+    def _run_wait(self, plan: WaitPlan, handle: JobHandle, state: WaitState, trace: StageTrace) -> JobHandle:
+        """Run the flow of the wait, until the job has ended or another process continues."""
+        task, options, api = self._task, self._options, self._task.hook.api
         try:
-            flow = (lazy.wait if plan.callback is None else lazy.wait_with_callbacks)(
-                task.hook.api, plan, state.current
-            )
+            flow = (lazy.wait if plan.callback is None else lazy.wait_with_callbacks)(api, plan, state.current)
+            flow = trace.propagate(api, flow)
+            if handle.profile:
+                change = lazy.explain_change(handle.profile, task.profile_version())
+                flow = lazy.run_under_changed_profile(flow, change)
             if options.deferrable:
                 flow = lazy.run_until_sleep(flow, partial(self._defer, plan, self._storable_params(), state))
-            elif pokes:
+            elif options.reschedule:
                 flow = lazy.run_until_sleep(flow, _reschedule)
             return task.hook.run(flow, observe=state.observe)
-        except AsyncApiJobFailed as error:
+        except Exception as error:
             if _has_ended(error):
                 self._clean_up(state.current.handle, CleanupOn.FAILURE)
+            else:
+                # No poll has pushed them.
+                state.publish({})
             raise
 
     def _storable_params(self) -> dict[str, Any]:
@@ -305,7 +309,10 @@ class JobWait:
                 resume_on_warning=self._options.on_warning is not None and wait_state.current.warned_at is None,
             ),
             method_name=self._task.execute_complete.__name__,
-            kwargs=None if plan.callback is None else {"wait": state.dump()},
+            kwargs={
+                "job_url": self._task.find_job_url() or "",
+                **({} if plan.callback is None else {"wait": state.dump()}),
+            },
         )
         raise AssertionError("defer() raises")
 
@@ -373,7 +380,7 @@ class JobWait:
         except AirflowException as error:
             summary = lazy.PollSummary.ending(time.time(), str(redact(str(error))))
             push_for_users(self._context, POLL_KEY, summary.dump())
-            if soft_fail:
+            if soft_fail and not isinstance(error, AsyncApiCancelled):
                 raise AirflowSkipException(f"Skipping, since soft_fail or never_fail is set: {error}") from error
             raise
 
@@ -394,7 +401,7 @@ def _parse_event(event: Any) -> WaitEvent:
     except AsyncApiError as error:
         raise to_airflow(error) from error
     except ValueError as error:
-        raise AsyncApiException(f"The trigger's event can't be read: {error}") from error
+        raise AsyncApiRetryableException(f"The trigger's event can't be read: {error}") from error
 
 
 def _parse_state(stored: Mapping[str, Any]) -> WaitCheckpoint:

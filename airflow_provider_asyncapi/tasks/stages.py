@@ -19,19 +19,36 @@ from airflow_provider_asyncapi.core.foreign_names import describe_foreign_name
 from airflow_provider_asyncapi.core.json_values import as_list
 from airflow_provider_asyncapi.core.outcome import (
     CALLBACK_URL,
+    FILE_SIZE,
     IDEMPOTENCY_KEY,
     IDENTIFIERS,
-    RERUN_PARAMETERS,
     RESULT_IDENTIFIER,
 )
+from airflow_provider_asyncapi.core.parameter_names import RERUN_PARAMETERS, RESULT_LIMITS
+from airflow_provider_asyncapi.core.requests.bodies import FILE_PARAMETER, WHO_SENDS_FILES
 from airflow_provider_asyncapi.tasks import lazy
 
 #: Parameters of a request that Airflow renders.
 _REQUEST = frozenset({"endpoint", "query_params", "headers", "json", "xml", "data", "files"})
 #: Name of the part of a description that consists of the paths of the files that its requests send.
 FILE_PATHS = "path"
-#: Arguments of the tasks for a single stage that a task for several stages has itself.
-_OF_THE_TASK = frozenset({"asyncapi_conn_id", "profile", "job_url", "deferrable", "variables", *RERUN_PARAMETERS})
+#: Arguments that a task for several stages has itself, so they aren't in the mapping of a stage.
+_OF_THE_TASK = frozenset(
+    {
+        "asyncapi_conn_id",
+        "profile",
+        "job_url",
+        "deferrable",
+        "variables",
+        "submit",
+        "status",
+        "fetch",
+        "fetch_in_trigger",
+        "on_warning_callback",
+        "resubmit_on_retry",
+        *RERUN_PARAMETERS,
+    }
+)
 
 #: The parameters of a stage that the DAG and its profile set.
 Description: TypeAlias = Mapping[str, Any]
@@ -100,27 +117,32 @@ class Stage:
 
         :param given: the mapping; None for no arguments.
         :raises ConfigurationError: if it isn't a mapping, or has a key that isn't an argument; the message names the
-            nearest one.
+            stage and the nearest argument.
         """
         mapping = self.require_mapping(given)
         names = self.arguments
         for name in mapping:
             if name not in names:
-                raise ConfigurationError(f"{name}: {self._describe_unknown(str(name), names)}")
+                raise self._build_error(f"{name}: {self._describe_unknown(str(name), names)}")
         return mapping
 
-    @staticmethod
-    def require_mapping(given: Any) -> Mapping[str, Any]:
+    def require_mapping(self, given: Any) -> Mapping[str, Any]:
         """
         Return a mapping of arguments as it is, an empty one for None.
 
-        :raises ConfigurationError: if it isn't a mapping.
+        :raises ConfigurationError: if it isn't a mapping; the message names the stage.
         """
         if given is None:
             return {}
         if not isinstance(given, Mapping):
-            raise ConfigurationError(f"has to be a mapping of arguments, not {type(given).__name__}")
+            raise self._build_error(f"has to be a mapping of arguments, not {type(given).__name__}")
         return given
+
+    def _build_error(self, problem: str) -> ConfigurationError:
+        """Return an error that names the stage, since the check of another stage may read this one's arguments."""
+        error = ConfigurationError(f"{self.table}: {problem}")
+        error.step = self.table
+        return error
 
     def _describe_unknown(self, name: str, names: list[str]) -> str:
         """Return what is wrong with a name that isn't an argument, and what to do."""
@@ -130,6 +152,8 @@ class Stage:
             return "the task submits the job itself, so leave it out"
         if name in _OF_THE_TASK or name in inspect.signature(BaseOperator.__init__).parameters:
             return f"is an argument of the task itself, not of {self.table}"
+        if name in (FILE_PARAMETER, "files"):
+            return f"isn't an argument of {self.table}; {WHO_SENDS_FILES}"
         alike = difflib.get_close_matches(name, names, 1)
         meant = f"; did you mean {alike[0]}?" if alike else "."
         return f"isn't an argument of {self.table}{meant} It takes {', '.join(names)}"
@@ -153,6 +177,8 @@ class SubmitStage(Stage):
         needs_job = part in ("start", "cancel")
         known = self.provided_variables(described, provided) if needs_job else _variables_before_submit(described)
         own = {IDEMPOTENCY_KEY, CALLBACK_URL} if described.get("callback") else {IDEMPOTENCY_KEY}
+        if _sends_file(described):
+            own.add(FILE_SIZE)
         return None if known is None else own | known
 
     def provided_variables(self, described: Description, provided: Names) -> Names:
@@ -171,7 +197,7 @@ class StatusStage(Stage):
     """The requests that wait for a job."""
 
     table = "status"
-    left_out = frozenset({"files", *RERUN_PARAMETERS})
+    left_out = frozenset(RERUN_PARAMETERS)
     options = ("timeout", "soft_fail", "start_from_trigger", "end_from_trigger")
 
     @property
@@ -216,16 +242,10 @@ class StatusStage(Stage):
 
 
 class FetchStage(Stage):
-    """
-    The requests that fetch the result of a job.
-
-    :cvar limits: arguments that limit the result, which aren't parameters of the plan.
-    """
+    """The requests that fetch the result of a job."""
 
     table = "fetch"
-    left_out = frozenset({"capture"})
-    limits: ClassVar[tuple[str, ...]] = ("unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes")
-    options = ("destination", *limits)
+    options = ("destination", *RESULT_LIMITS)
     templated = _REQUEST | {"destination"}
 
     @property
@@ -264,6 +284,13 @@ def _variables_before_submit(described: Description) -> Names:
     """Return the DAG's variables, and the captures of the requests before the submit."""
     own = _own_variables(described)
     return None if own is None else own.union(*map(captured_names, as_list(described.get("prepare"))))
+
+
+def _sends_file(described: Description) -> bool:
+    """Return whether a request of the submit sends a file, or may send one after its templates are rendered."""
+    steps = [described, *as_list(described.get("prepare")), *as_list(described.get("start"))]
+    requests = [step for step in steps if isinstance(step, Mapping)]
+    return any(request.get(name) is not None for request in requests for name in (FILE_PARAMETER, "files"))
 
 
 def _own_variables(described: Description) -> Names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVar
 from airflow_provider_asyncapi.core.http.file_bodies import BODY_VARIABLES
 from airflow_provider_asyncapi.core.json_values import as_list, freeze, thaw
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY
-from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS, FILE_PARAMETER
+from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS, FILE_PARAMETER, RESUME
 from airflow_provider_asyncapi.core.requests.request_template import SUBREQUESTS, iterate_strict_parts
 from airflow_provider_asyncapi.core.selectors.selector import walk_variable_users
 from airflow_provider_asyncapi.tasks import lazy
@@ -29,6 +29,8 @@ FindVariables = Callable[[str], set[str] | None]
 #: The pairs of a selector and its variable, by the part of a description.
 SelectorVariables = Mapping[str, frozenset[tuple[str, str]]]
 
+#: A text that is nothing but a variable.
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 #: Parameters for which only their presence and the variables that they name matter.
 _OUTLINED_PARAMETERS = frozenset({"endpoint", "query_params", "headers", *BODY_PARAMETERS, FILE_PARAMETER})
@@ -113,6 +115,22 @@ def check_variables(
             _check_known(variable, f"{where} {text!r}", known(part))
 
 
+def check_profile_body(described: Mapping[str, Any], explicit: Collection[str], find_known: FindVariables) -> None:
+    """
+    Check that each value of a body that is nothing but a variable is set.
+
+    Other braces in a body may be meant as they are. A DAG author may mean this one, too, but not a profile.
+
+    :param described: all parameters of a stage.
+    :param explicit: the names of parameters that the DAG sets; the profile sets the others.
+    :raises UnknownVariableError: if one isn't set; the message names the parameter and the known variables.
+    """
+    for name in BODY_PARAMETERS:
+        for text in templates.walk_strings(None if name in explicit else described.get(name)):
+            if (found := _PLACEHOLDER.fullmatch(text)) is not None:
+                _check_known(found[1], f"{name}: {text!r}", find_known(OWN_REQUEST))
+
+
 def check_destination(described: Mapping[str, Any], destination: Any, unpack: bool | None) -> None:
     """
     Check that the output type of a fetch can be written to its destination, unless a template may decide that.
@@ -171,12 +189,23 @@ def _iterate_strict_texts(
         for where, path in _iterate_paths(request):
             yield FILE_PATHS, f"{prefix}{where}", path, frozenset()
         has_body = any(request.get(name) is not None for name in (*BODY_PARAMETERS, FILE_PARAMETER))
-        for name, value in iterate_strict_parts(request):
-            own = BODY_VARIABLES if has_body and name != "endpoint" else frozenset()
-            for text in templates.walk_strings(value):
-                # The value of a template may be a number, or part of a string.
-                if name == "endpoint" or not templates.is_json_text(_JINJA.sub("0", text)):
-                    yield part, f"{prefix}{name}", text, own
+        yield from _iterate_request_texts(part, prefix, request, has_body=has_body)
+        if part == "repair" and isinstance(lookup := request.get("lookup"), Mapping):
+            yield from _iterate_request_texts(part, f"{prefix}lookup.", lookup, has_body=False)
+        file = request.get(FILE_PARAMETER)
+        if isinstance(file, Mapping) and isinstance(resume := file.get(RESUME), Mapping):
+            yield from _iterate_request_texts(part, f"{prefix}{FILE_PARAMETER}.{RESUME}.", resume, has_body=False)
+
+
+def _iterate_request_texts(
+    part: str, prefix: str, request: Mapping[str, Any], *, has_body: bool
+) -> Iterator[tuple[str, str, str, frozenset[str]]]:
+    for name, value in iterate_strict_parts(request):
+        own = BODY_VARIABLES if has_body and name != "endpoint" else frozenset()
+        for text in templates.walk_strings(value):
+            # The value of a template may be a number, or part of a string.
+            if name == "endpoint" or not templates.is_json_text(_JINJA.sub("0", text)):
+                yield part, f"{prefix}{name}", text, own
 
 
 def _iterate_paths(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

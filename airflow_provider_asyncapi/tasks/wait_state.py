@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import XCom
+from airflow.providers.common.compat.sdk import XCom, redact
 from airflow.providers.standard.utils.skipmixin import XCOM_SKIPMIXIN_KEY
 
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import FetchCallbacks, Polled
 from airflow_provider_asyncapi.core.errors import NewerLayoutError
-from airflow_provider_asyncapi.core.jobs.layouts import read_fields
+from airflow_provider_asyncapi.core.jobs.stored_fields import read_fields
+from airflow_provider_asyncapi.core.json_values import as_text
 from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.wait.history import Entry, EntryKind, JobHistory
 from airflow_provider_asyncapi.core.wait.log_position import MAX_LINES, LogPosition
-from airflow_provider_asyncapi.core.wait.poll_summary import summarize_wait
+from airflow_provider_asyncapi.core.wait.summaries import summarize_wait
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.monitoring import metrics
+from airflow_provider_asyncapi.monitoring.tracing import NO_TRACE
 from airflow_provider_asyncapi.monitoring.xcoms import (
+    HISTORY_KEY,
     JOB_KEY,
     JOB_URL_KEY,
     POLL_KEY,
@@ -29,7 +34,7 @@ from airflow_provider_asyncapi.monitoring.xcoms import (
     task_ids,
 )
 from airflow_provider_asyncapi.tasks import lazy
-from airflow_provider_asyncapi.tasks.job_handle import parse_job
+from airflow_provider_asyncapi.tasks.job_argument import parse_job
 from airflow_provider_asyncapi.tasks.submission_state import count_clears
 
 if TYPE_CHECKING:
@@ -42,19 +47,20 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.plans import WaitCheckpoint, WaitPlan
     from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+    from airflow_provider_asyncapi.monitoring.tracing import StageTrace
 
-#: Version of the layout of both stored values; see :mod:`~.layouts`.
+#: Version of the layout of both stored values; see :mod:`~.stored_fields`.
 VERSION = 1
 #: Key in the task state store (Airflow 3.3) of the start of the wait and its job.
 _BEGAN_KEY = "asyncapi_began"
 #: Key in the task state store of the state after the last poke in reschedule mode.
 _POKE_KEY = "asyncapi_poke"
-_POKE_FIELDS = ("errors", "handle", "heard", "next_poll", "changed_at", "warned_at", "log")
+_POKE_FIELDS = ("errors", "handle", "heard", "next_poll", "changed_at", "warned_at", "log", "history")
 
 
 def delete_xcoms(context: Context) -> None:
     """Delete the XComs of an earlier try, as Airflow does when a try begins on a worker."""
-    for key in (JOB_KEY, JOB_URL_KEY, WAIT_KEY, POLL_KEY, RETURN_KEY, XCOM_SKIPMIXIN_KEY):
+    for key in (JOB_KEY, JOB_URL_KEY, WAIT_KEY, POLL_KEY, HISTORY_KEY, RETURN_KEY, XCOM_SKIPMIXIN_KEY):
         XCom.delete(key=key, **task_ids(context["ti"]))
 
 
@@ -65,10 +71,12 @@ class TimeLimits:
 
     :param all_tries: seconds for all tries together, until the task is cleared.
     :param one_try: seconds for each try; None for no separate limit.
+    :param are_default: whether neither the DAG nor a profile sets them.
     """
 
     all_tries: float
     one_try: float | None = None
+    are_default: bool = False
 
     def deadline(self, wait_began: float, try_began: float) -> float:
         """Return the deadline of a try; all times are in seconds since the epoch."""
@@ -81,15 +89,15 @@ def find_start(context: Context, handle: JobHandle, try_began: float) -> float:
     Return the time at which the wait for a job began: the same for all tries, until the task is cleared.
 
     The task state store of Airflow 3.3 keeps it; before Airflow 3.3, the wait begins again with each try. It stays the
-    same for the next job if :func:`keep_start` was called.
+    same for the next job if :func:`save_start` was called.
 
     :param try_began: start of this try, in seconds since the epoch.
     """
     store: Any = context.get("task_state_store")
     if store is None:
         return try_began
-    this_wait: dict[str, Any] = {"identifier": handle.identifier, "generation": count_clears(context)}
-    stored = _read_stored(store.get(_BEGAN_KEY), "the start of the wait", (*this_wait, "at"))
+    this_wait: dict[str, Any] = {"identifier": handle.identifier, "generation": count_clears(context["ti"])}
+    stored = read_stored(store.get(_BEGAN_KEY), "the start of the wait", (*this_wait, "at"))
     if "at" in stored and this_wait.items() <= stored.items():
         return float(stored["at"])
     is_kept = "at" in stored and {**this_wait, "identifier": None}.items() <= stored.items()
@@ -98,11 +106,11 @@ def find_start(context: Context, handle: JobHandle, try_began: float) -> float:
     return began
 
 
-def keep_start(context: Context, began: float) -> None:
+def save_start(context: Context, began: float) -> None:
     """Store the start of the wait for the job that the task submits next; its identifier isn't known yet."""
     store: Any = context.get("task_state_store")
     if store is not None:
-        fields = {"identifier": None, "generation": count_clears(context), "at": began}
+        fields = {"identifier": None, "generation": count_clears(context["ti"]), "at": began}
         store.set(_BEGAN_KEY, {"version": VERSION, **fields})
 
 
@@ -111,6 +119,29 @@ def forget_start(context: Context) -> None:
     store: Any = context.get("task_state_store")
     if store is not None:
         store.set(_BEGAN_KEY, {"version": VERSION})
+
+
+def record_cancel(context: Context, message: str, handle: JobHandle) -> None:
+    """
+    Add to the history of a job, which users see, that a user has cancelled it.
+
+    :param message: who has cancelled the job, and what the API has said.
+    :param handle: the job as it was seen last.
+    """
+    ti: Any = context["ti"]
+    status = None if handle.status is None else as_text(handle.status)
+    entry = Entry(time.time(), EntryKind.CANCELLED, str(redact(message)), status, handle.progress)
+    try:
+        published = ti.xcom_pull(task_ids=ti.task_id, key=HISTORY_KEY, map_indexes=ti.map_index)
+    except Exception:
+        log.warning("XCom %s can't be read, so it lacks the cancel", HISTORY_KEY, exc_info=True)
+        return
+    # Parsed again, it has no more than may be stored.
+    history = JobHistory.parse(JobHistory.parse(published).add(entry).dump())
+    push_for_users(context, HISTORY_KEY, history.dump())
+
+
+log = logging.getLogger(__name__)
 
 
 class WaitState:
@@ -123,6 +154,8 @@ class WaitState:
     :param handle: the job, as the task received it.
     :param limits: the time limits of the wait.
     :param on_warning: called if the wait takes longer than ``warn_after``.
+    :param is_continued: whether an earlier process, or the wait for an earlier job, has published a history.
+    :param began: start of the wait, in seconds since the epoch; None if Airflow stores it.
     :ivar ti: the task instance.
     :ivar current: the latest state of the wait.
     """
@@ -135,6 +168,9 @@ class WaitState:
         handle: JobHandle,
         limits: TimeLimits,
         on_warning: Callable[[JobHandle], None] = lambda _: None,
+        *,
+        is_continued: bool = False,
+        began: float | None = None,
     ) -> None:
         self._context = context
         self.ti: Any = context["ti"]
@@ -142,23 +178,39 @@ class WaitState:
         self._hook = hook
         self._limits = limits
         self._on_warning = on_warning
+        self._is_continued = is_continued
+        self._earlier: JobHistory | None = None
         self._reporter = ProgressReporter()
         #: Time of the next poll, in seconds since the epoch; 0 if this process hasn't polled.
         self._due = 0.0
         self._unpublished: dict[str, Any] = {}
+        self._began = began
         self.current = self._load(plan, handle)
+        self._trace = NO_TRACE
 
     def _load(self, plan: WaitPlan, handle: JobHandle) -> WaitCheckpoint:
         """Return the state of a wait that begins, or begins again in another try."""
         try_began = time.time()
-        began = find_start(self._context, handle, try_began)
+        began = self._find_start(handle, try_began)
         next_poll = None
         if handle.submitted_at is not None and handle.submitted_at > began:
             # The job follows one that has failed, for which the wait began.
             next_poll = handle.submitted_at + plan.schedule.initial_delay
         return plans.WaitCheckpoint(
-            handle, started_at=began, deadline=self._limits.deadline(began, try_began), next_poll=next_poll
+            handle,
+            started_at=began,
+            deadline=self._limits.deadline(began, try_began),
+            next_poll=next_poll,
+            has_default_deadline=self._limits.are_default,
         )
+
+    def _find_start(self, handle: JobHandle, try_began: float) -> float:
+        return find_start(self._context, handle, try_began) if self._began is None else self._began
+
+    def trace_with(self, trace: StageTrace) -> None:
+        """Record the polls from now on, and let the handle name the job's span."""
+        self._trace = trace
+        self.current = dataclasses.replace(self.current, handle=trace.join(self.current.handle))
 
     def to_deferral(self, plan: WaitPlan, pause: float) -> WaitCheckpoint:
         """
@@ -166,6 +218,8 @@ class WaitState:
 
         :param pause: seconds until the next poll.
         """
+        # Without a poll in this process, they weren't pushed yet.
+        self.publish({})
         if plan.callback is not None:
             lazy.await_callback(self._context, self.current.handle, self.current.callbacks_seen)
         return dataclasses.replace(self.current, next_poll=max(time.time() + pause, self._due), pause=pause)
@@ -179,6 +233,7 @@ class WaitState:
     def observe(self, event: Notification) -> Any:
         """Save the state after a poll, return new callbacks, and log all other events."""
         self._hook.log_events(event)
+        self._trace.observe(event)
         if isinstance(event, FetchCallbacks):
             return self._read_callbacks(event.callbacks_seen)
         if isinstance(event, Polled):
@@ -194,7 +249,10 @@ class WaitState:
                 self._save(event)
             elif event.handle.outcome is Outcome.FAILURE:
                 # No other code pushes the handle of a job that failed.
-                push_for_users(self._context, JOB_KEY, event.handle.dump())
+                self.publish({JOB_KEY: event.handle.dump()})
+            else:
+                self._unpublished.pop(JOB_KEY, None)
+                self.publish({})
         return None
 
     def _read_callbacks(self, callbacks_seen: int) -> list[Response]:
@@ -211,12 +269,31 @@ class WaitState:
         """Return the summary of the wait for users."""
         return summarize_wait(self._hook.asyncapi_conn_id, self.ti.id, self.current)
 
+    def publish_later(self, updates: Mapping[str, Any]) -> None:
+        """Push XComs for users with those of the next poll, each with its latest value."""
+        self._unpublished |= updates
+
     def publish(self, updates: Mapping[str, Any]) -> None:
         """Push XComs for users, and with them the XComs that couldn't be pushed earlier."""
-        updates = {**self._unpublished, **updates}
+        updates = self._continue_history({**self._unpublished, **updates})
         self._unpublished = {
             key: value for key, value in updates.items() if not push_for_users(self._context, key, value)
         }
+
+    def _continue_history(self, updates: dict[str, Any]) -> dict[str, Any]:
+        """Return the updates, with a history that continues the published one."""
+        if HISTORY_KEY not in updates or not self._is_continued:
+            return updates
+        if self._earlier is None:
+            task, index = self.ti.task_id, self.ti.map_index
+            try:
+                published = self.ti.xcom_pull(task_ids=task, key=HISTORY_KEY, map_indexes=index)
+            except Exception:
+                # Only users read it, so the wait goes on; the next publication tries again.
+                log.warning("XCom %s can't be read, so the history begins anew", HISTORY_KEY, exc_info=True)
+                return updates
+            self._earlier = JobHistory.parse(published)
+        return {**updates, HISTORY_KEY: JobHistory.parse(updates[HISTORY_KEY]).after(self._earlier).dump()}
 
 
 class RescheduleWaitState(WaitState):
@@ -233,19 +310,21 @@ class RescheduleWaitState(WaitState):
         pokes = self._context.get("task_reschedule_count") or 0
         first = self.ti.get_first_reschedule_date(self._context) if pokes else None
         try_began = first.timestamp() if first else time.time()
-        began = find_start(self._context, handle, try_began)
+        began = self._find_start(handle, try_began)
         deadline = self._limits.deadline(began, try_began)
         if not pokes:
-            return plans.WaitCheckpoint(handle, try_began, deadline)
+            return plans.WaitCheckpoint(handle, try_began, deadline, has_default_deadline=self._limits.are_default)
         # The first poke only waited for the initial delay to pass.
         polls = pokes - bool(plan.schedule.initial_delay)
         # Before the first poll of a try, the stored value is that of an earlier try.
         value = self._store.get(_POKE_KEY) if self._store is not None and polls else None
-        stored = _read_stored(value, "the state after the last poke", _POKE_FIELDS)
+        stored = read_stored(value, "the state after the last poke", _POKE_FIELDS)
         if "handle" in stored:
             earlier = parse_job(stored["handle"])
             # After a failure, the task waits for another job.
             handle = earlier if earlier.identifier == handle.identifier else handle
+            # Airflow clears the XCom before each poke.
+            self._reporter = ProgressReporter(earlier=JobHistory.parse(stored.get("history")))
         # Airflow starts each poke when it is due; only the time of a poke after the deadline matters.
         due = stored.get("next_poll") or 0.0
         next_poll = due if due > deadline else None
@@ -262,13 +341,17 @@ class RescheduleWaitState(WaitState):
             warned_at=stored.get("warned_at") if self._store is not None else 0.0,
             # Nor does each show the whole log again.
             log=LogPosition.parse(stored.get("log")) if self._store is not None else LogPosition(shown=MAX_LINES),
+            has_default_deadline=self._limits.are_default,
         )
 
     def _save(self, poll: Polled) -> None:
         """Publish the job's state again, since Airflow clears the XComs before each poke, and store it for the next."""
-        super()._save(dataclasses.replace(poll, changed=True))
+        updates = self._reporter.xcoms_after(dataclasses.replace(poll, changed=True))
+        history = updates[HISTORY_KEY] = self._reporter.history.dump()
+        self.publish(updates)
         if self._store is not None:
             values = {"errors": poll.errors, "handle": poll.handle.dump(), "heard": self.current.callbacks_seen}
+            values["history"] = history
             if poll.pause is not None:
                 values["next_poll"] = poll.at + poll.pause
             for name in ("changed_at", "warned_at"):
@@ -279,14 +362,17 @@ class RescheduleWaitState(WaitState):
             self._store.set(_POKE_KEY, {"version": VERSION, **values})
 
 
-def _read_stored(value: Any, what: str, known: Collection[str]) -> dict[str, Any]:
+def read_stored(value: Any, what: str, known: Collection[str], *, version: int = VERSION) -> dict[str, Any]:
     """
     Return the fields of a value of the task state store; an empty mapping if it can't be read.
 
-    :raises AsyncApiException: if a newer version of this provider stored it, and this version can't read it.
+    :param what: a name for the value, for messages.
+    :param known: the names of the fields.
+    :param version: the newest layout that this version of the provider reads.
+    :raises AsyncApiRetryableException: if a newer version of this provider stored it, and this version can't read it.
     """
     try:
-        return read_fields(value, what, version=VERSION, known=known)
+        return read_fields(value, what, version=version, known=known)
     except NewerLayoutError as error:
         raise to_airflow(error) from error
     except ValueError:

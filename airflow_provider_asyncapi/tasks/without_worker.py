@@ -13,9 +13,9 @@ from airflow_provider_asyncapi.airflow_private.operators import has_post_execute
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core.fetch.outputs.registry import RESULT, choose_output
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
-from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT
+from airflow_provider_asyncapi.core.jobs.stored_fields import TRIGGER_LAYOUT
 from airflow_provider_asyncapi.core.json_values import as_list, freeze
-from airflow_provider_asyncapi.core.outcome import NOT_FOR_TRIGGERER
+from airflow_provider_asyncapi.core.parameter_names import NOT_FOR_TRIGGERER
 from airflow_provider_asyncapi.core.templates import walk_strings
 from airflow_provider_asyncapi.tasks.jinja import has_template
 from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
@@ -25,7 +25,7 @@ _DEFERRAL_GRACE = 86400.0
 
 
 class DeferrableTask(Protocol):
-    """A task that a trigger may end, with the attributes that decide it; most are those of Airflow's operators."""
+    """A task that a trigger may end, with the attributes that decide it; most are attributes of Airflow's operators."""
 
     outlets: list[Any]
     on_execute_callback: Any
@@ -54,6 +54,9 @@ class DeferrableSensor(DeferrableTask, Protocol):
 
     def effective_timeout(self, *, with_connection: bool = ...) -> float:
         """Return the maximum duration of the wait, in seconds."""
+
+    def has_default_timeout(self, *, with_connection: bool = ...) -> bool:
+        """Return whether neither the DAG nor a profile sets a timeout."""
 
     def get_closest_mapped_task_group(self) -> Any:
         """Return the mapped task group that holds the sensor; None if there is none."""
@@ -163,6 +166,7 @@ def make_start_args(sensor: DeferrableSensor, *, can_end: bool) -> StartTriggerA
                 "timeout": timeout,
                 "airflow_timeout": until_airflow_ends_it,
                 "names_profile": sensor.profile is not None,
+                **({"is_default_timeout": True} if sensor.has_default_timeout(with_connection=False) else {}),
             },
             "end_from_trigger": can_end,
         },

@@ -41,7 +41,7 @@ class FakeJobApi(LoopbackServer):
     :param message: the message of a job that fails.
     :param errors: by the number of a request, from 1: the status code that it is answered with, such as
         ``{2: 503, 5: 429}``.
-    :param retry_after: whether these errors have the header ``Retry-After``; pauses are skipped, whatever it says.
+    :param retry_after: seconds in the header ``Retry-After`` of these errors; None if they have none.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class FakeJobApi(LoopbackServer):
         page_size: int | None = None,
         message: str = "the job has failed",
         errors: Mapping[int, int] | None = None,
-        retry_after: bool = False,
+        retry_after: int | None = None,
     ) -> None:
         if not statuses:
             raise ValueError("statuses: has to have at least one status")
@@ -67,7 +67,7 @@ class FakeJobApi(LoopbackServer):
     def answer(self, request: ReceivedRequest) -> Answer:
         """Return the response to a request."""
         if (status := self._errors.get(len(self.requests))) is not None:
-            headers = {"retry-after": "0"} if self._retry_after else {}
+            headers = {} if self._retry_after is None else {"retry-after": str(self._retry_after)}
             return _respond({"message": f"error {status} by the script"}, status, headers)
         parts = urlsplit(request.target)
         match [request.method, *parts.path.strip("/").split("/")]:

@@ -109,8 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response_only(status)
         for name, value in answered.items():
             if name.lower() not in _FRAMING:
-                # Pauses are skipped, and the clock stays: a task would never see the end of a longer one.
-                self.send_header(name, "0" if name.lower() == "retry-after" else value)
+                self.send_header(name, value)
         has_body = status >= 200 and status not in (204, 304)  # noqa: PLR2004 - RFC 9110, section 6.4.1
         if has_body:
             self.send_header("Content-Length", str(len(content)))

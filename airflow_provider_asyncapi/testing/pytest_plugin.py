@@ -1,8 +1,7 @@
 """
 The pytest plugin: fixtures that replay a recording, or run a scripted job API.
 
-Name it in the ``conftest.py`` of the root folder: ``pytest_plugins =
-["airflow_provider_asyncapi.testing.pytest_plugin"]``.
+pytest finds it by its entry point in each environment that has this package, so it imports what it needs at first use.
 """
 
 from __future__ import annotations
@@ -10,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_asyncapi.testing.fake_api import FakeJobApi
-from airflow_provider_asyncapi.testing.recordings import Recording
-from airflow_provider_asyncapi.testing.replay import ReplayServer
-from airflow_provider_asyncapi.testing.waits import skip_waits
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi import testing
+    from airflow_provider_asyncapi.testing import FakeJobApi, ReplayServer
+else:
+    from airflow_provider_asyncapi.core.lazy import LazyModule
+
+    testing = LazyModule("airflow_provider_asyncapi.testing")
 
 
 @pytest.fixture
@@ -30,13 +32,13 @@ def asyncapi_replay(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     :class:`~.replay.ReplayServer`. At its end the test fails if a request wasn't expected, or (unless
     ``allow_unused=True``) if a recorded one wasn't sent.
     """
-    with ExitStack() as stack, skip_waits():
+    with ExitStack() as stack, testing.skip_waits():
         checks: list[tuple[ReplayServer, bool]] = []
 
         def replay(
             file: str | Path, conn_id: str = "asyncapi_default", *, allow_unused: bool = False, **fields: Any
         ) -> ReplayServer:
-            server = stack.enter_context(ReplayServer(Recording.read(request.path.parent / file)))
+            server = stack.enter_context(testing.ReplayServer(testing.Recording.read(request.path.parent / file)))
             monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", server.make_connection(**fields))
             checks.append((server, allow_unused))
             return server
@@ -54,10 +56,10 @@ def asyncapi_fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Fak
     Call it with the arguments of :class:`~.fake_api.FakeJobApi`, and as ``conn_id`` the connection
     (``asyncapi_default``).
     """
-    with ExitStack() as stack, skip_waits():
+    with ExitStack() as stack, testing.skip_waits():
 
         def start(*arguments: Any, conn_id: str = "asyncapi_default", **options: Any) -> FakeJobApi:
-            server = stack.enter_context(FakeJobApi(*arguments, **options))
+            server = stack.enter_context(testing.FakeJobApi(*arguments, **options))
             monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", server.make_connection())
             return server
 

@@ -21,10 +21,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import yaml
 
+from airflow_provider_asyncapi.core.foreign_names import describe_unknown_key
 from airflow_provider_asyncapi.core.json_values import JsonValue
 
 #: Largest recording that is read, in bytes.
@@ -33,8 +34,25 @@ _REQUEST_KEYS = frozenset({"method", "url", "headers", "body"})
 _RESPONSE_KEYS = frozenset({"status", "headers", "body", "body_base64"})
 
 
+#: The keys and indexes that lead to a value.
+_Path: TypeAlias = tuple[str | int, ...]
+
+
 class RecordingError(ValueError):
-    """A recording is malformed; the message has the file and the place."""
+    """A recording is malformed; the message has the file, the line and the place."""
+
+
+class _MistakeError(Exception):
+    """A value of a recording is wrong."""
+
+    def __init__(self, path: _Path, problem: str) -> None:
+        super().__init__(problem)
+        self.path = path
+
+    def describe(self, file: str, text: str) -> str:
+        """Return the message with the place in the file."""
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path).lstrip(".")
+        return f"{file}:{_find_line(text, self.path)}: {place}{': ' * bool(place)}{self}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +118,11 @@ class Recording:
         file = Path(path)
         if file.stat().st_size > _MAX_SIZE:
             raise RecordingError(f"{path}: has more than {_MAX_SIZE} bytes; record a smaller result")
-        return cls.parse(file.read_text(encoding="utf-8"), str(path))
+        try:
+            text = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise RecordingError(f"{path}: isn't UTF-8 text, at byte {error.start}") from None
+        return cls.parse(text, str(path))
 
     @classmethod
     def parse(cls, text: str, where: str = "recording") -> Self:
@@ -117,11 +139,10 @@ class Recording:
             content = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise RecordingError(f"{where}: isn't YAML: {' '.join(str(error).split())}") from None
-        _check_keys(content, frozenset({"exchanges"}), where)
-        exchanges = content.get("exchanges")
-        if not isinstance(exchanges, list):
-            raise RecordingError(f"{where}: exchanges: has to be a list, not {exchanges!r}")
-        return cls(tuple(_parse_exchange(each, f"{where}: exchanges[{index}]") for index, each in enumerate(exchanges)))
+        try:
+            return cls(_parse_exchanges(content))
+        except _MistakeError as mistake:
+            raise RecordingError(mistake.describe(where, text)) from None
 
     def dump(self) -> str:
         """Return the recording as the text of a file."""
@@ -130,51 +151,75 @@ class Recording:
         return text
 
 
-def _check_keys(given: Any, known: frozenset[str], where: str) -> None:
+def _find_line(text: str, path: _Path) -> int:
+    """Return the line of a value, or of what would contain it if it is missing."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 0
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            key, node = next((pair for pair in node.value if pair[0].value == str(step)), (None, None))
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            key = node = node.value[step]
+        else:
+            break
+        line = line if key is None else key.start_mark.line
+    return line + 1
+
+
+def _check_keys(given: Any, known: frozenset[str], path: _Path) -> None:
     if not isinstance(given, Mapping):
-        raise RecordingError(f"{where}: has to be a mapping with {', '.join(sorted(known))}, not {given!r}")
+        raise _MistakeError(path, f"has to be a mapping with {', '.join(sorted(known))}, not {given!r}")
     if unknown := sorted(map(str, given.keys() - known)):
-        raise RecordingError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        problem = describe_unknown_key(unknown[0], known)
+        raise _MistakeError((*path, unknown[0]), f"{problem}; known are {', '.join(sorted(known))}")
 
 
-def _parse_exchange(given: Any, where: str) -> RecordedExchange:
-    _check_keys(given, frozenset({"request", "response"}), where)
+def _parse_exchanges(content: Any) -> tuple[RecordedExchange, ...]:
+    _check_keys(content, frozenset({"exchanges"}), ())
+    exchanges = content.get("exchanges")
+    if not isinstance(exchanges, list):
+        raise _MistakeError(("exchanges",), f"has to be a list, not {exchanges!r}")
+    return tuple(_parse_exchange(each, ("exchanges", index)) for index, each in enumerate(exchanges))
+
+
+def _parse_exchange(given: Any, path: _Path) -> RecordedExchange:
+    _check_keys(given, frozenset({"request", "response"}), path)
     request, response = given.get("request"), given.get("response", {})
-    _check_keys(request, _REQUEST_KEYS, f"{where}.request")
-    _check_keys(response, _RESPONSE_KEYS, f"{where}.response")
+    _check_keys(request, _REQUEST_KEYS, (*path, "request"))
+    _check_keys(response, _RESPONSE_KEYS, (*path, "response"))
     for name in ("method", "url"):
         if not isinstance(request.get(name), str):
-            raise RecordingError(f"{where}.request.{name}: has to be a string, not {request.get(name)!r}")
+            raise _MistakeError((*path, "request", name), f"has to be a string, not {request.get(name)!r}")
     status = response.get("status", 200)
     if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status < 600:  # noqa: PLR2004 - codes
-        raise RecordingError(f"{where}.response.status: has to be a status code, not {status!r}")
-    headers = _parse_headers(response.get("headers", {}), f"{where}.response.headers")
-    body = _parse_body(response, where)
+        raise _MistakeError((*path, "response", "status"), f"has to be a status code, not {status!r}")
+    headers = _parse_headers(response.get("headers", {}), (*path, "response", "headers"))
+    body = _parse_body(response, (*path, "response"))
     if isinstance(response.get("body"), dict | list):
         headers = {"content-type": "application/json", **headers}
     return RecordedExchange(
         RecordedRequest(
             request["method"].upper(),
             request["url"],
-            _parse_headers(request.get("headers", {}), f"{where}.request.headers"),
+            _parse_headers(request.get("headers", {}), (*path, "request", "headers")),
             request.get("body"),
         ),
         RecordedResponse(status, headers, body),
     )
 
 
-def _parse_headers(given: Any, where: str) -> dict[str, str]:
+def _parse_headers(given: Any, path: _Path) -> dict[str, str]:
     if not isinstance(given, Mapping):
-        raise RecordingError(f"{where}: has to be a mapping of names to values, not {given!r}")
+        raise _MistakeError(path, f"has to be a mapping of names to values, not {given!r}")
     return {str(name).lower(): str(value) for name, value in given.items()}
 
 
-def _parse_body(response: Mapping[str, Any], where: str) -> bytes:
+def _parse_body(response: Mapping[str, Any], path: _Path) -> bytes:
     if "body_base64" in response:
         try:
             return base64.b64decode(response["body_base64"], validate=True)
         except (TypeError, ValueError, binascii.Error):
-            raise RecordingError(f"{where}.response.body_base64: isn't Base64") from None
+            raise _MistakeError((*path, "body_base64"), "isn't Base64") from None
     body = response.get("body")
     if body is None:
         return b""

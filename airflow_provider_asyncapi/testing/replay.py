@@ -80,7 +80,7 @@ class ReplayServer(LoopbackServer):
 
 
 def find_difference(recorded: RecordedRequest, request: ReceivedRequest) -> str | None:
-    """Return in what a request with the recorded method and URL differs from the recorded one; None if in nothing."""
+    """Return the difference between a request and the recorded one with its method and URL; None if there is none."""
     for name, value in recorded.headers.items():
         if not _matches_text(value, request.headers.get(name, "")):
             return f"the header {name} is {request.headers.get(name)!r}, and {value!r} in the recording"

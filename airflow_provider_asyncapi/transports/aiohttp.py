@@ -7,11 +7,9 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from copy import copy
+from functools import partial
 from typing import Any, TypeVar
 
-from airflow_provider_asyncapi.core.auth.token_flow import TokenState, build_slow_token_error, get_shared_token
-from airflow_provider_asyncapi.core.auth.tokens import Token
-from airflow_provider_asyncapi.core.concurrent_flows import ConcurrentFlows
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import (
@@ -32,7 +30,9 @@ from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_pol
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.aiohttp_client import HttpClient, open_client
 from airflow_provider_asyncapi.transports.batch_poller import BatchPoller
+from airflow_provider_asyncapi.transports.concurrency import run_as_tasks
 from airflow_provider_asyncapi.transports.pacing import Pacing
+from airflow_provider_asyncapi.transports.shared_tokens import LoopTokens
 from airflow_provider_asyncapi.transports.step_threads import StepThreads, is_expensive
 
 T = TypeVar("T")
@@ -47,6 +47,7 @@ class AiohttpDriver:
     :param sleep: sleeps for a number of seconds.
     :param steady: a clock that is never put back, in seconds.
     :param open_client: returns the client that sends the requests.
+    :param record_first_byte: called with the seconds from each request to the head of its response.
     """
 
     def __init__(
@@ -57,18 +58,18 @@ class AiohttpDriver:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         steady: Callable[[], float] = time.monotonic,
         open_client: Callable[[ConnectionSettings, ssl.SSLContext, Callable[[], float]], HttpClient] = open_client,
+        record_first_byte: Callable[[float], object] | None = None,
     ) -> None:
         self._api = api
         self._loop = asyncio.get_running_loop()
         self._client = open_client(api.settings, tls, steady)
         self._sleep = sleep
+        self._steady, self._record_first_byte = steady, record_first_byte
         self._pacing = Pacing(api, steady)
-        self._token_state = TokenState()
         self._retired: Exception | None = None
         self._batch_poller = BatchPoller(api, self.run)
-        self._token_lock = asyncio.Lock()
+        self._tokens = LoopTokens(api)
         self._threads = StepThreads()
-        self._renewals: set[asyncio.Task[Token]] = set()
 
     def retire(self, why: Exception) -> None:
         """
@@ -80,8 +81,7 @@ class AiohttpDriver:
 
     async def close(self) -> None:
         """Close all connections, after the requests for tokens that may not be interrupted."""
-        if self._renewals:
-            await asyncio.wait(self._renewals)
+        await self._tokens.close()
         self._batch_poller.close()
         self._threads.close()
         await self._client.close()
@@ -116,7 +116,7 @@ class AiohttpDriver:
                         steps.reply = None
                     elif isinstance(effect, GetToken):
                         # The request that needs the token is late, too.
-                        steps.reply = await self._get_token(effect, observe)
+                        steps.reply = await self._tokens.get(effect, partial(self.run, observe=observe))
                     elif isinstance(effect, Send):
                         if effect.request is not request:
                             request = effect.request
@@ -147,46 +147,8 @@ class AiohttpDriver:
             case RunBlocking(work):
                 return asyncio.to_thread(work)
             case RunConcurrently():
-                return self._run_concurrently(effect, observe, overslept)
-
-    async def _run_concurrently(self, effect: RunConcurrently, observe: Observer, overslept: float) -> None:
-        slots = asyncio.Semaphore(effect.concurrency)
-
-        async def run_flow(make: Callable[[], Flow[Any]]) -> Any:
-            async with slots:
-                return await self.run(make(), observe=observe, overslept=overslept)
-
-        flows = ConcurrentFlows(effect, lambda make: asyncio.create_task(run_flow(make)))
-        try:
-            while running := flows.advance():
-                # Not by awaiting a task, which would be cancelled with this one, and would let the next flow start.
-                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in flows.tasks:
-                task.cancel()
-            await asyncio.gather(*flows.tasks, return_exceptions=True)
-
-    async def _get_token(self, effect: GetToken, observe: Observer) -> Token:
-        source = self._api.settings.auth.token_source
-        if source is None or source.refresh_token is None:
-            return await self._get_token_in_turn(effect, observe)
-        # If a wait that is cancelled interrupted it, the new refresh token would be lost.
-        renewal = asyncio.create_task(self._get_token_in_turn(effect, observe))
-        self._renewals.add(renewal)
-        renewal.add_done_callback(self._renewals.discard)
-        return await asyncio.shield(renewal)
-
-    async def _get_token_in_turn(self, effect: GetToken, observe: Observer) -> Token:
-        asked_at = self._api.clock()
-        try:
-            async with asyncio.timeout(self._api.seconds_until(effect.until)):
-                await self._token_lock.acquire()
-        except TimeoutError:
-            raise build_slow_token_error() from None
-        try:
-            return await self.run(get_shared_token(self._api, self._token_state, effect, asked_at), observe=observe)
-        finally:
-            self._token_lock.release()
+                run = partial(self.run, observe=observe, overslept=overslept)
+                return run_as_tasks(lambda make: run(make()), effect.flows, effect.concurrency, effect.on_result)
 
     async def _send(self, effect: Send, prepared: Any, overslept: float) -> Response:
         if self._retired is not None:
@@ -194,7 +156,10 @@ class AiohttpDriver:
         pause, needed_until = self._pacing.reserve(effect)
         if pause:
             await self._sleep(pause)
+        began = 0.0 if self._record_first_byte is None else self._steady()
         response, waited = await self._client.send(effect, prepared, needed_until)
+        if self._record_first_byte is not None and response.answered_at:
+            self._record_first_byte(response.answered_at - began - waited)
         response.delay = Delay.of(connections=waited, rate=pause, event_loop=overslept)
         self._pacing.observe(effect, response)
         return response

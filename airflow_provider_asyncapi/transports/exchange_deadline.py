@@ -51,6 +51,10 @@ class ExchangeDeadline:
         self._limit_text, self.seconds = "the server accepted no data of the request's body for", self._read_timeout
         self.restart()
 
+    def now(self) -> float:
+        """Return the time on the steady clock."""
+        return self._steady()
+
     def remaining(self) -> float:
         """Return the remaining seconds."""
         return self._latest - self._steady()

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from airflow_provider_asyncapi.core.effects import Send
-from airflow_provider_asyncapi.core.errors import BodyTooLargeError, RefusedContentError, TransportError
+from airflow_provider_asyncapi.core.errors import BodyTooLargeError, TransportError, UnsafeContentError
 from airflow_provider_asyncapi.core.http.compression import CODINGS, Inflater, make_inflater
 from airflow_provider_asyncapi.core.http.messages import Headers, Response, max_json_values
 from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
@@ -41,14 +41,15 @@ class Receiver:
     ) -> None:
         headers = Headers((_decode_header(name), _decode_header(value)) for name, value in fields)
         self._deadline = deadline
-        self._response = Response(status, headers, url=send.request.url)
+        self._response = Response(status, headers, url=send.request.url, answered_at=deadline.now())
         self._send = send
         self._sink = send.sink if self._response.ok else None
-        self._body = bytearray()
-        self._received = 0
+        # One chunk in most responses, which isn't copied.
+        self._pieces: list[bytes] = []
+        self._size = self._received = 0
         coding = self._response.content_coding
         if coding and coding not in CODINGS and self._response.ok:
-            raise RefusedContentError(
+            raise UnsafeContentError(
                 f"{send.request} answered {status} with the content coding {coding!r}, which wasn't asked for and can't"
                 " be undone: ask for none, with headers={'Accept-Encoding': 'identity'}"
             )
@@ -81,8 +82,9 @@ class Receiver:
         if self._received > self._send.limit + _CODING_OVERHEAD:
             raise self._build_size_error()
         for piece in (chunk,) if self._inflater is None else self._decode(self._inflater, chunk):
-            self._body += piece
-            if len(self._body) > self._send.limit:
+            self._pieces.append(piece)
+            self._size += len(piece)
+            if self._size > self._send.limit:
                 raise self._build_size_error()
 
     def finish(self) -> Response:
@@ -95,7 +97,7 @@ class Receiver:
             self._sink.finish()
         elif self._inflater is not None and self._inflater.is_open:
             raise self._build_coding_error("ends too early")
-        self._response.body = bytes(self._body)
+        self._response.body = b"".join(self._pieces)
         self._response.max_values = max_json_values(self._send.limit)
         return self._response
 
@@ -106,10 +108,12 @@ class Receiver:
             raise self._build_coding_error(f"is broken ({error})") from error
 
     def _build_size_error(self) -> BodyTooLargeError:
-        return BodyTooLargeError(
+        error = BodyTooLargeError(
             f"{self._send.request} answered {self._response.status} with a body of more than {self._send.limit} bytes,"
             " which isn't read"
         )
+        error.head = self._response
+        return error
 
     def _build_coding_error(self, how: str) -> TransportError:
         coding = self._response.content_coding

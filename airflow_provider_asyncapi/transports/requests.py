@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import ssl
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from airflow_provider_asyncapi.core.auth.token_flow import TokenState, build_slow_token_error, get_shared_token
-from airflow_provider_asyncapi.core.auth.tokens import Token
-from airflow_provider_asyncapi.core.concurrent_flows import ConcurrentFlows
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import (
     DriverEffect,
@@ -31,19 +27,20 @@ from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.cancellation import Cancellation
+from airflow_provider_asyncapi.transports.concurrency import run_on_threads
 from airflow_provider_asyncapi.transports.pacing import Pacing
 from airflow_provider_asyncapi.transports.requests_client import RequestsClient
 from airflow_provider_asyncapi.transports.tls import prepare_tls_context
 
 if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.auth.tokens import Token
     from airflow_provider_asyncapi.core.wait import batch_flow
+    from airflow_provider_asyncapi.transports import shared_tokens
 else:
     # Few tasks poll many jobs with one request.
     batch_flow = LazyModule("airflow_provider_asyncapi.core.wait.batch_flow")
-
-#: Seconds for which a killed task waits for its other threads: they may still write into files that it removes next.
-#: Airflow ends the process 5 s after the kill.
-_KILL_TIMEOUT = 2.0
+    # Nor have all connections a token.
+    shared_tokens = LazyModule("airflow_provider_asyncapi.transports.shared_tokens")
 
 T = TypeVar("T")
 
@@ -71,6 +68,7 @@ class RequestsDriver:
     :param sleep: sleeps for a number of seconds; by default, until the time is over or the flow is cancelled.
     :param steady: a clock that is never put back, in seconds.
     :param client: sends the requests; by default, over the network.
+    :param record_first_byte: called with the seconds from each request to the head of its response.
     :raises ConfigurationError: if a certificate can't be read.
     """
 
@@ -82,15 +80,16 @@ class RequestsDriver:
         sleep: Callable[[float], object] | None = None,
         steady: Callable[[], float] = time.monotonic,
         client: Client | None = None,
+        record_first_byte: Callable[[float], object] | None = None,
     ) -> None:
         self._api = api
         self._sleep = sleep
+        self._steady, self._record_first_byte = steady, record_first_byte
         self._client = client or RequestsClient(
             api.settings, get_tls_context or prepare_tls_context(api.settings), steady
         )
         self._pacing = Pacing(api, steady)
-        self._token_state = TokenState()
-        self._token_lock = threading.Lock()
+        self._tokens = shared_tokens.ThreadTokens(api) if api.settings.auth.needs_token else None
 
     def close(self) -> None:
         """Close all connections."""
@@ -128,55 +127,33 @@ class RequestsDriver:
             case RunBlocking(work):
                 return work()
             case RunConcurrently():
-                return self._run_concurrently(effect, observe, cancellation)
+                run = partial(self.run, observe=observe)
+                return run_on_threads(
+                    lambda make, child: run(make(), cancellation=child),
+                    effect.flows,
+                    effect.concurrency,
+                    effect.on_result,
+                    cancellation,
+                )
             case _:
                 return observe(effect)
 
     def _wait(self, seconds: float, cancellation: Cancellation) -> None:
         (self._sleep or cancellation.sleep)(seconds)
 
-    def _run_concurrently(self, effect: RunConcurrently, observe: Observer, outer: Cancellation) -> None:
-        # Not a context: that would wait for all threads at its end, even if one of them hangs.
-        pool = ThreadPoolExecutor(max_workers=effect.concurrency)
-        with outer.make_child() as cancellation:
-
-            def start(make: Callable[[], Flow[Any]]) -> Future[Any]:
-                return pool.submit(lambda: self.run(make(), observe=observe, cancellation=cancellation))
-
-            flows = ConcurrentFlows(effect, start)
-            try:
-                while running := flows.advance():
-                    wait(running, return_when=FIRST_COMPLETED)
-            except BaseException as error:
-                # The results of the other flows aren't needed.
-                cancellation.request()
-                is_killed = not isinstance(error, Exception)
-                pool.shutdown(wait=not is_killed, cancel_futures=True)
-                if is_killed:
-                    wait([task for task in flows.tasks if not task.done()], timeout=_KILL_TIMEOUT)
-                raise
-            pool.shutdown()
-
     def _get_token(self, effect: GetToken, observe: Observer, cancellation: Cancellation) -> Token:
-        asked_at, left = self._api.clock(), self._api.seconds_until(effect.until)
-        if not self._token_lock.acquire(timeout=-1 if left is None else max(0.0, left)):
-            raise build_slow_token_error()
-        try:
-            cancellation.check()
-            source = self._api.settings.auth.token_source
-            if source is not None and source.refresh_token is not None:
-                # If the cancellation interrupted the renewal, the new refresh token would be lost.
-                cancellation = Cancellation()
-            flow = get_shared_token(self._api, self._token_state, effect, asked_at)
-            return self.run(flow, observe=observe, cancellation=cancellation)
-        finally:
-            self._token_lock.release()
+        run = partial(self.run, observe=observe)
+        assert self._tokens is not None, "only flows of a connection with tokens ask for one"  # noqa: S101 - for mypy
+        return self._tokens.get(effect, cancellation, lambda flow, child: run(flow, cancellation=child))
 
     def _send(self, effect: Send, cancellation: Cancellation) -> Response:
         pause, needed_until = self._pacing.reserve(effect)
         if pause:
             self._wait(pause, cancellation)
+        began = 0.0 if self._record_first_byte is None else self._steady()
         response = self._client.send(effect, needed_until, cancellation.is_requested)
+        if self._record_first_byte is not None and response.answered_at:
+            self._record_first_byte(response.answered_at - began)
         response.delay = Delay.of(rate=pause)
         self._pacing.observe(effect, response)
         return response

@@ -27,8 +27,9 @@ from airflow_provider_asyncapi.transports.request_format import request_target
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-#: Maximum number of idle connections if the number of connections isn't limited; a fetch rarely uses more at a time.
-_MAX_IDLE = 1000
+#: Maximum number of idle connections if the number of connections isn't limited. A fetch rarely uses more at a time,
+#: and urllib3 makes a slot for each at once.
+_MAX_IDLE = 100
 #: Connection timeout in seconds if none is set.
 _DEFAULT_CONNECT_TIMEOUT = 60.0
 

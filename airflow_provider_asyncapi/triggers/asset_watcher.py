@@ -7,29 +7,30 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_asyncapi.airflow_private.event_state import load_event_state, store_event_state
 from airflow_provider_asyncapi.airflow_private.supervisor import AirflowUnavailableError
 from airflow_provider_asyncapi.connections.profiles import load_profile
-from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Log, Notification
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
-from airflow_provider_asyncapi.core.events.flow import find_new_items
 from airflow_provider_asyncapi.core.events.plan import DEFAULT_INTERVAL, EventPlan, event_parameters
 from airflow_provider_asyncapi.core.events.seen_items import SeenItems, make_digest
-from airflow_provider_asyncapi.core.jobs.layouts import read_fields
+from airflow_provider_asyncapi.core.jobs.stored_fields import read_fields
 from airflow_provider_asyncapi.core.profiles.merging import merge_parameters
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
-from airflow_provider_asyncapi.hooks.calls import check_parameter_names
-from airflow_provider_asyncapi.hooks.parameters import EventParameters
+from airflow_provider_asyncapi.hooks.parameter_check import check_parameter_names
+from airflow_provider_asyncapi.hooks.parameter_types import EventParameters
 from airflow_provider_asyncapi.triggers import lazy
 from airflow_provider_asyncapi.triggers.storable_parameters import check_storable
 
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.connection.api import Api
+
 log = logging.getLogger(__name__)
-#: Version of the layout of the trigger's arguments; see :mod:`~.layouts`.
+#: Version of the layout of the trigger's arguments; see :mod:`~.stored_fields`.
 _LAYOUT = 1
 #: Seconds from an event until its state is stored. Airflow passes events on every second; a state that is stored before
 #: its event would lose the event if the triggerer is killed in between.
@@ -45,9 +46,9 @@ _STATELESS = frozenset(
 @dataclass(slots=True)
 class _Watch:
     """
-    What is polled, and its state.
+    The list that the event trigger polls, and its state.
 
-    :param parameters: the parameters, with those of the profile.
+    :param parameters: the parameters, including the profile's.
     :param plan: the same, parsed.
     :param state_key: the key of the stored state.
     :param seen: the items of the polls so far.
@@ -141,7 +142,7 @@ class AsyncApiEventTrigger(BaseEventTrigger):
         """
         Return the key of the state: equal as long as the same items are polled in the same way.
 
-        :param parameters: the parameters, with those of the profile.
+        :param parameters: the parameters, including the profile's.
         """
         polled: Any = {name: value for name, value in parameters.items() if name not in _STATELESS}
         return f"asyncapi_events_{make_digest([self.asyncapi_conn_id, polled])}"
@@ -160,7 +161,7 @@ class AsyncApiEventTrigger(BaseEventTrigger):
                     watch = await self._update_watch(watch, api)
                     while True:
                         found, after = await driver.run(
-                            find_new_items(api, watch.plan, watch.seen), observe=self._log_event
+                            lazy.find_new_items(api, watch.plan, watch.seen), observe=self._log_event
                         )
                         if found:
                             # One for all: Airflow starts a run with the first of several events that come at once, and

@@ -6,59 +6,47 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_asyncapi.airflow_private.supervisor import AirflowUnavailableError, read_xcom
+from airflow_provider_asyncapi.airflow_private.supervisor import AirflowUnavailableError
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
-from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import Log, Notification, Polled
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ConfigurationError,
-    DeadlineError,
+    DeadlineExceededError,
     NewerLayoutError,
     SlowResponseError,
 )
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT, read_fields
+from airflow_provider_asyncapi.core.jobs.stored_fields import TRIGGER_LAYOUT, read_fields
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
-from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running, cancel_job
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
-from airflow_provider_asyncapi.core.wait.ending import raise_deadline_error
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.log_position import LogPosition
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
-from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, parse_time, summarize_wait
-from airflow_provider_asyncapi.hooks.clients import CurrentClient, SharedClient
+from airflow_provider_asyncapi.core.wait.summaries import PollSummary, parse_time, summarize_wait
 from airflow_provider_asyncapi.monitoring import late_polls, metrics
+from airflow_provider_asyncapi.monitoring.tracing import NO_TRACE, ContinuedElsewhereError, trace_stage
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY, ProgressReporter, task_ids
-from airflow_provider_asyncapi.triggers.callbacks_seen import has_called_back
-from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel
+from airflow_provider_asyncapi.triggers import lazy
 from airflow_provider_asyncapi.triggers.deferral import SHORTEST_DEFERRAL
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event, to_storable_error
-from airflow_provider_asyncapi.triggers.fetching import fetch_value
-from airflow_provider_asyncapi.triggers.shared_plans import SharedPlan
 from airflow_provider_asyncapi.triggers.storable_parameters import check_storable
-from airflow_provider_asyncapi.triggers.task_xcoms import finish_despite_cancel, read_wait_summary
-from airflow_provider_asyncapi.triggers.xcom_publisher import XComPublisher, push_result
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.api import Api
+    from airflow_provider_asyncapi.triggers.shared_plans import SharedPlan
+    from airflow_provider_asyncapi.triggers.xcom_publisher import XComPublisher
 
 #: Seconds after the shortest deferral in which a callback may still be on its way into the database.
 _CALLBACK_MARGIN = 1.0
-#: Seconds in which Airflow has to return the connection when a job is to be cancelled.
-_CANCEL_PATIENCE = 60.0
-#: Cancel requests that outlive their trigger; the event loop only holds weak references to its tasks.
-_cancels: set[asyncio.Task[None]] = set()
 
 
-class _WarningDueError(Exception):
+class _WarningDueError(ContinuedElsewhereError):
     """
     A worker has to call the task's ``on_warning_callback``.
 
@@ -82,13 +70,14 @@ class AsyncApiJobTrigger(BaseTrigger):
     :param wait: state of the wait, as :meth:`~.checkpoint.WaitCheckpoint.dump` returns it; None if the wait begins in
         the triggerer.
     :param begin: start of a wait that begins in the triggerer: the ``job``, or ``task_id`` and ``key`` of its XCom;
-        ``timeout``, and ``airflow_timeout`` after which Airflow ends the wait, in seconds; and ``names_profile``,
-        whether the sensor has a profile, which overrides the connection's.
+        ``timeout``, and ``airflow_timeout`` after which Airflow ends the wait, in seconds; ``names_profile``,
+        whether the sensor has a profile, which overrides the connection's; and ``is_default_timeout``, whether nobody
+        has set the timeout.
     :param end_from_trigger: whether a successful wait ends in the triggerer, without a worker.
     :param fetch: the parameters of a fetch, with ``max_xcom_bytes`` if it is set: the triggerer fetches the result
         after a successful wait, and ends the task. None if it doesn't.
     :param resume_on_warning: whether a worker resumes the task if the wait takes longer than ``warn_after``.
-    :param version: version of the layout of these arguments; see :mod:`~.layouts`.
+    :param version: version of the layout of these arguments; see :mod:`~.stored_fields`.
     :param unknown: arguments that a newer version of this provider has stored; they are ignored.
     """
 
@@ -129,6 +118,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         #: Keeps the shared plan alive while the trigger uses it.
         self._shared_plan: SharedPlan | None = None
         self._polled: Polled | None = None
+        self._trace = NO_TRACE
         #: The state whose summary was published last.
         self._published: WaitCheckpoint | None = self.wait
 
@@ -156,7 +146,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             await asyncio.sleep(SHORTEST_DEFERRAL)
             yield make_event(WaitEvent.of_error(self._parse_error))
             return
-        if self.begin is not None and (why := await self._load_job(self.begin)):
+        if self.begin is not None and (why := await self._begin_wait(self.begin)):
             yield make_event(WaitEvent.of_begin(why))
             return
         began, handle = time.monotonic(), None
@@ -167,7 +157,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             event = WaitEvent.of_warning(warning.state)
         except (AsyncApiError, AirflowUnavailableError) as error:
             # The client has tried until the deadline.
-            problem = DeadlineError(str(error)) if isinstance(error, AirflowUnavailableError) else error
+            problem = DeadlineExceededError(str(error)) if isinstance(error, AirflowUnavailableError) else error
             if self._latest is not None:
                 problem.set_job(self._latest.identifier, self._latest.status)
             event = WaitEvent.of_error(problem, self._latest)
@@ -210,24 +200,33 @@ class AsyncApiJobTrigger(BaseTrigger):
     async def _has_missed_callback(self, state: WaitCheckpoint) -> bool:
         """Return whether the job called back during the transfer from the worker to the triggerer."""
         await asyncio.sleep(SHORTEST_DEFERRAL + _CALLBACK_MARGIN)
-        return await has_called_back(state.handle, state.callbacks_seen)
+        return await lazy.has_called_back(state.handle, state.callbacks_seen)
 
     async def _wait(self) -> JobHandle:
+        state = self._initial_state()
+        with trace_stage("wait", self.asyncapi_conn_id, state.handle.trace) as self._trace:
+            self.wait = dataclasses.replace(state, handle=self._trace.join(state.handle))
+            return await self._run_wait()
+
+    async def _run_wait(self) -> JobHandle:
         now = time.time()
         start: tuple[WaitPlan, WaitCheckpoint] | None = None
         slow: SlowResponseError | None = None
         while True:
-            async with CurrentClient(self.asyncapi_conn_id, self._seconds_left) as (api, driver):
+            async with lazy.CurrentClient(self.asyncapi_conn_id, self._seconds_left) as (api, driver):
                 plan, state = start = start or await self._load_state(api, now)
                 try:
                     if slow is not None:
-                        return await driver.run(raise_deadline_error(api, plan, state, slow), observe=self._observe)
-                    flow = wait if plan.callback is None else wait_with_callbacks
-                    return await driver.run(flow(api, plan, state, spread=plan.batch is None), observe=self._observe)
+                        return await driver.run(
+                            lazy.raise_deadline_error(api, plan, state, slow), observe=self._observe
+                        )
+                    make_flow = wait if plan.callback is None else lazy.wait_with_callbacks
+                    flow = self._trace.propagate(api, make_flow(api, plan, state, spread=plan.batch is None))
+                    return await driver.run(flow, observe=self._observe)
                 except SlowResponseError as error:
                     if slow is not None:
                         # This was the response to the cancel request.
-                        raise DeadlineError(f"{slow}; {error}") from None
+                        raise DeadlineExceededError(f"{slow}; {error}") from None
                     slow = error
             start = plan, state if self._polled is None else state.after_poll(self._polled)
 
@@ -235,11 +234,11 @@ class AsyncApiJobTrigger(BaseTrigger):
         """Return the plan, and the state of the wait when this process begins or resumes it."""
         if self.begin is not None:
             if not self.begin["names_profile"] and api.settings.profile is not None:
-                profile = await asyncio.to_thread(load_profile, api.settings.profile)
+                profile = await asyncio.to_thread(lazy.load_profile, api.settings.profile)
                 self.spec = plans.merge_parameters("status", profile, self.spec)
             check_storable(self.spec, api)
         try:
-            shared = await SharedPlan.load(self.spec)
+            shared = await lazy.SharedPlan.load(self.spec)
         except ConfigurationError as error:
             if self.begin is not None:
                 raise
@@ -268,7 +267,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         if not (is_late or plan.logs is not None) or ti is None or not HAS_TRIGGER_XCOMS:
             return state
         try:
-            summary = await finish_despite_cancel(read_wait_summary(task_ids(ti)))
+            summary = await lazy.finish_despite_cancel(lazy.read_wait_summary(task_ids(ti)))
         except Exception as error:  # noqa: BLE001 - an XCom backend raises its own exceptions
             self.logger().debug("The summary of the wait can't be read: %s", error)
             return state
@@ -277,7 +276,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         self._published = state = dataclasses.replace(
             state,
             warned_at=state.warned_at or parse_time(summary.get("warned_at")),
-            log=LogPosition.parse(summary.get("log")) or state.log,
+            log=lazy.LogPosition.parse(summary.get("log")) or state.log,
         )
         return state
 
@@ -291,25 +290,13 @@ class AsyncApiJobTrigger(BaseTrigger):
         assert self.wait is not None, "a wait in the triggerer begins once its job is known"  # noqa: S101 - for mypy
         return self.wait
 
-    async def _load_job(self, begin: Mapping[str, Any]) -> str | None:
+    async def _begin_wait(self, begin: Mapping[str, Any]) -> str | None:
         """Begin the wait with its job; return the reason if a worker has to begin it instead."""
-        ti: Any = self.task_instance
-        if ti.try_number > 1:
-            # Airflow deletes the XComs of earlier tries, and corrects the task's times, on workers only.
-            return f"this is try {ti.try_number}"
-        job: Any = begin.get("job")
         try:
-            if "task_id" in begin:
-                upstream = {**task_ids(ti), "task_id": begin["task_id"], "map_index": -1}
-                job = await read_xcom(begin["key"], upstream)
-            handle = JobHandle.parse(job)
-        except Exception as error:  # noqa: BLE001 - from Airflow, an XCom backend, or a task that has pushed nothing
-            return f"the triggerer can't read the job: {error}"
-        # The trigger may have been started earlier, in a triggerer that has stopped since.
-        started_at = (
-            time.time() if self.timeout_after is None else _epoch(self.timeout_after) - begin["airflow_timeout"]
-        )
-        self._latest, self.wait = handle, WaitCheckpoint(handle, started_at, started_at + begin["timeout"])
+            self.wait = await lazy.begin_wait(begin, self.task_instance, self.timeout_after)
+        except lazy.WorkerNeededError as reason:
+            return str(reason)
+        self._latest = self.wait.handle
         return None
 
     async def _end_task(self, handle: JobHandle) -> bool:
@@ -319,7 +306,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             return False
         if self.fetch is not None:
             try:
-                value = await fetch_value(self.asyncapi_conn_id, self.fetch, handle, self._log_event)
+                value = await lazy.fetch_value(self.asyncapi_conn_id, self.fetch, handle, self._log_event)
             except Exception as error:  # noqa: BLE001 - a worker fetches again, and raises what is wrong
                 self.logger().info("A worker fetches the result of job %s: %s", handle.printable_identifier, error)
                 return False
@@ -328,35 +315,18 @@ class AsyncApiJobTrigger(BaseTrigger):
             value = handle.result_identifier
         else:
             return False
-        return await push_result(self.task_instance, handle, value)
+        return await lazy.push_result(self.task_instance, handle, value)
 
     async def on_kill(self) -> None:
         """
         Cancel the remote job when a user ends the task (Airflow 3.3).
 
-        Airflow allows about a second for this, and also calls it when the trigger moves to another triggerer, or when
-        the task is resumed from outside. So the cancel request runs in a separate task, which first checks whether the
-        job is still needed.
+        Airflow also calls it when the trigger moves to another triggerer, or when the task is resumed from outside.
         """
-        if self._latest is None or self.task_instance is None:
-            return
-        plan = WaitPlan.parse(self.spec)
-        if plan.cancel is None:
-            return
-        task = asyncio.create_task(self._cancel_unless_needed(plan, self._latest))
-        _cancels.add(task)
-        task.add_done_callback(_cancels.discard)
-        await asyncio.shield(task)
-
-    async def _cancel_unless_needed(self, plan: WaitPlan, handle: JobHandle) -> None:
-        reason = await reason_to_cancel(self.task_instance, handle)
-        if reason is not None:
-            async with SharedClient(self.asyncapi_conn_id, look_up_timeout=_CANCEL_PATIENCE) as (api, driver):
-                # This poll isn't published: the XComs may be those of the next try by now.
-                try:
-                    await driver.run(cancel_if_running(api, plan, handle, reason), observe=self._log_event)
-                except SlowResponseError:
-                    await driver.run(cancel_job(api, plan, handle, reason, may_poll=False), observe=self._log_event)
+        if self._latest is not None and self.task_instance is not None:
+            await lazy.cancel_in_background(
+                self.asyncapi_conn_id, self.spec, self._latest, self.task_instance, self._log_event
+            )
 
     def _observe(self, event: Notification) -> None:
         self._log_event(event)
@@ -371,11 +341,12 @@ class AsyncApiJobTrigger(BaseTrigger):
     def _publisher(self) -> XComPublisher:
         # Airflow sets the task instance after __init__.
         if self._xcom_publisher is None:
-            self._xcom_publisher = XComPublisher(self.task_instance)
+            self._xcom_publisher = lazy.XComPublisher(self.task_instance)
         return self._xcom_publisher
 
     def _record_poll(self, event: Polled) -> None:
         metrics.count_poll(self.asyncapi_conn_id, event, self._initial_state().started_at)
+        self._trace.observe(event)
         if event.delay is not None:
             late_polls.record(self.asyncapi_conn_id, event.delay)
         self._latest, self._polled = event.handle, event
@@ -401,8 +372,3 @@ class AsyncApiJobTrigger(BaseTrigger):
             summary = summarize_wait(self.asyncapi_conn_id, ti.id, state)
             # With the handle, by which a trigger of an earlier try notices that it is outdated.
             self._publisher().publish({JOB_KEY: event.handle.dump(), WAIT_KEY: summary})
-
-
-def _epoch(moment: datetime) -> float:
-    """Return a time in seconds since the epoch; Airflow's times are UTC even if they have no time zone."""
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_asyncapi.core.errors import AsyncApiError, UnstorableValueError, read_error
-from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.jobs.storable import MAX_DEPTH, to_storable
+from airflow_provider_asyncapi.core.jobs.stored_fields import read_fields
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.text import clean_text
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 
-#: Version of the layout of an event; see :mod:`~.layouts`. Layout 1 was never released.
+#: Version of the layout of an event; see :mod:`~.stored_fields`. Layout 1 was never released.
 VERSION = 2
 #: Levels of nesting that an event, or a job handle in it, adds to a value.
 _MORE_LEVELS = 8
@@ -45,6 +45,8 @@ class EventStatus(enum.StrEnum):
     WARNING = "warning"
     #: The wait can't begin in the triggerer: the task begins it.
     BEGIN = "begin"
+    #: A user cancels the job: the task cancels it, and fails.
+    CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,15 @@ class WaitEvent:
     def of_begin(cls, why: str) -> WaitEvent:
         """Return the event of a wait that a worker has to begin."""
         return cls(EventStatus.BEGIN, clean_text(why))
+
+    @classmethod
+    def of_cancel(cls, message: str, wait: Mapping[str, Any] | None = None) -> WaitEvent:
+        """
+        Return the event of a wait that a user ends.
+
+        :param wait: state of the wait at its deferral; None if it isn't known.
+        """
+        return cls(EventStatus.CANCEL, clean_text(message), wait=None if wait is None else dict(wait))
 
     @classmethod
     def parse(cls, given: Any) -> WaitEvent:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.json_values import JsonValue
     from airflow_provider_asyncapi.hooks.running import FlowRunner
+    from airflow_provider_asyncapi.transports.cancellation import Cancellation
 
 #: Maximum number of results that the triggerer fetches at the same time; each has a thread.
 _CONCURRENCY = 8
@@ -35,7 +36,7 @@ async def fetch_value(
     :raises Exception: if the value can't be fetched, whatever the reason.
     """
 
-    def fetch_on_thread(runner: FlowRunner) -> JsonValue:
+    def fetch_on_thread(runner: FlowRunner, _cancellation: Cancellation) -> JsonValue:
         # The imports of the fetch would block the event loop for too long.
         given = dict(params)
         limits = {name: given.pop(name) for name in ("max_xcom_bytes",) if name in given}

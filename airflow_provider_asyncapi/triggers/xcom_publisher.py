@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_asyncapi.airflow_private.supervisor import write_xcom
+from airflow_provider_asyncapi.airflow_private.supervisor import read_xcom, write_xcom
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
 from airflow_provider_asyncapi.core.errors import UnstorableValueError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, RETURN_KEY, task_ids
+from airflow_provider_asyncapi.core.wait.history import JobHistory
+from airflow_provider_asyncapi.monitoring.xcoms import HISTORY_KEY, JOB_KEY, RETURN_KEY, task_ids
 from airflow_provider_asyncapi.triggers.events import check_pushed
 from airflow_provider_asyncapi.triggers.task_xcoms import finish_despite_cancel, read_wait_summary
 
@@ -60,6 +61,8 @@ class XComPublisher:
         self._next_push = 0.0
         self._pushing: asyncio.Task[None] | None = None
         self._is_closed = False
+        #: What another process has published about the job; None until this process publishes something about it.
+        self._earlier: JobHistory | None = None
 
     def publish(self, updates: Mapping[str, Any]) -> None:
         """Push XComs in the background; do nothing once the publisher is closed."""
@@ -93,7 +96,7 @@ class XComPublisher:
                     if await self._is_outdated(updates):
                         self._is_closed = True
                         break
-                    for key, value in list(updates.items()):
+                    for key, value in (await self._continue_history(updates)).items():
                         await finish_despite_cancel(write_xcom(key, value, task_ids(self._ti)))
                         del updates[key]
                     pause = _UPDATE_INTERVAL
@@ -105,6 +108,15 @@ class XComPublisher:
                 await asyncio.sleep(_TASK_GAP)
         # Release the task object: thousands of triggers may have ended.
         self._pushing = None
+
+    async def _continue_history(self, updates: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the updates, with a history that continues the one of the worker, or of an earlier triggerer."""
+        if HISTORY_KEY not in updates:
+            return dict(updates)
+        if self._earlier is None:
+            stored = await finish_despite_cancel(read_xcom(HISTORY_KEY, task_ids(self._ti)))
+            self._earlier = JobHistory.parse(stored)
+        return {**updates, HISTORY_KEY: JobHistory.parse(updates[HISTORY_KEY]).after(self._earlier).dump()}
 
     async def _is_outdated(self, updates: Mapping[str, Any]) -> bool:
         """

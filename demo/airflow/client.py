@@ -17,6 +17,8 @@ RUN_OVER: Final = frozenset({"success", "failed"})
 #: How often a request is sent that Airflow's database turned down, and the seconds between.
 _DATABASE_TRIES: Final = 6
 _DATABASE_PAUSE: Final = 0.5
+#: Seconds; the first request of a kind imports what serves it, which takes long on a busy machine.
+_TIMEOUT: Final = 120
 
 
 class AirflowApiError(RuntimeError):
@@ -74,7 +76,9 @@ class AirflowClient:
         # A proxy named in the environment must not see, or break, calls to the loopback interface.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def call(self, method: str, path: str, body: object = None, **params: object) -> Any:
+    def call(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None, **params: object
+    ) -> Any:
         """Send one request and return the decoded JSON answer."""
         if not self._token and path.startswith("/api/") and not path.startswith("/api/v2/monitor/"):
             self._token = self.call("POST", "/auth/token", self._login)["access_token"]
@@ -83,12 +87,12 @@ class AirflowClient:
             f"{self.url}{path}{'?' if query else ''}{query}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "Accept": "application/json"}
+            headers={"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
             | ({"Authorization": f"Bearer {self._token}"} if self._token else {}),
         )
         for tries_left in reversed(range(_DATABASE_TRIES)):
             try:
-                with self._opener.open(request, timeout=30) as answer:
+                with self._opener.open(request, timeout=_TIMEOUT) as answer:
                     return json.loads(answer.read() or b"null")
             except urllib.error.HTTPError as error:
                 failure = AirflowApiError(f"{method} {path}", error.code, error.read().decode(errors="replace"))
@@ -109,6 +113,10 @@ class AirflowClient:
         return [
             Dag(dag["dag_id"], dag["relative_fileloc"], frozenset(tag["name"] for tag in dag["tags"])) for dag in found
         ]
+
+    def doc(self, dag_id: str) -> str:
+        """Return the documentation of a DAG; an empty string if it has none."""
+        return str(self.call("GET", f"/api/v2/dags/{_quote(dag_id)}/details")["doc_md"] or "")
 
     def import_errors(self) -> dict[str, str]:
         """Return the stack trace of each DAG file that could not be imported, by file name."""
@@ -209,6 +217,17 @@ class AirflowClient:
         """
         body = {"dry_run": False, "only_failed": False, "dag_run_id": run_id, "task_ids": task_ids}
         self.call("POST", f"/api/v2/dags/{_quote(dag_id)}/clearTaskInstances", body)
+
+    def act(self, action: str, *jobs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """
+        Cancel jobs, poll them now or submit them again, as the page of jobs does; return the results.
+
+        :param action: ``cancel``, ``poll`` or ``submit_again``
+        :param jobs: the tasks that wait: ``dag_id``, ``run_id``, ``task_id``, ``map_index`` and ``try_number``
+        """
+        body = {"action": action, "jobs": jobs}
+        results = self.call("POST", "/asyncapi/actions", body, {"X-AsyncApi-Page": "1"})["results"]
+        return list(results)
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str, *, map_index: int = -1) -> None:
         """Mark a task instance as ``success``, ``failed`` or ``skipped``, as the button in the UI does."""

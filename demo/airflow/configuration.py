@@ -40,8 +40,10 @@ def configuration(home: Path, dags: Path, url: str, *, default_deferrable: bool)
             "scheduler_idle_sleep_time": "0.25",
             "trigger_timeout_check_interval": "5",
         },
-        # A supervisor may sleep this long after its task's process has ended, and hold the worker (default 5).
-        "workers": {"min_heartbeat_interval": "1"},
+        # A supervisor may sleep this long after its task's process has ended, and hold the worker (default 5). A
+        # deferral lasts at least 1 s longer (triggers/deferral.py), and with 15 DAG runs at a time the scheduler needs
+        # more than 2 s to notice the end of a process.
+        "workers": {"min_heartbeat_interval": "3"},
         "dag_processor": {
             # Files don't change while a demo or a test runs; parsing them again and again costs whole seconds.
             "min_file_process_interval": "600",

@@ -45,6 +45,7 @@ class LocalAirflow:
     :param serve_logs: start the log servers too, at the cost of some seconds: logs are read from the shared folder, but
         without these servers the UI shows a warning in the logs of tasks that run or are deferred
     :param say: called with each step, in words
+    :param python: the interpreter of the environment that Airflow is installed in; by default this one
     :param start_timeout: seconds after which a start that isn't ready fails
     """
 
@@ -60,6 +61,7 @@ class LocalAirflow:
         env: Mapping[str, str] | None = None,
         serve_logs: bool = False,
         say: Callable[[str], None] = lambda _step: None,
+        python: str = sys.executable,
         start_timeout: float = 120,
     ) -> None:
         self.home = home.resolve()
@@ -78,6 +80,7 @@ class LocalAirflow:
         for section, options in (config or {}).items():
             self._config.setdefault(section, {}).update(options)
         self._say = say
+        self._python = python
         self._start_timeout = start_timeout
 
     def __enter__(self) -> Self:
@@ -108,7 +111,7 @@ class LocalAirflow:
         arguments = self._components[name]
         if arguments[0] in _LOG_SERVING and not self._serve_logs:
             arguments = (*arguments, _WITHOUT_LOG_SERVER)
-        self.processes.start(name, _airflow(*arguments))
+        self.processes.start(name, self._airflow(*arguments))
 
     def wait_until_healthy(self) -> None:
         """Wait until the API server answers and says that there is at least one living component of each kind."""
@@ -120,7 +123,7 @@ class LocalAirflow:
         (self.home / "passwords.json").write_text(json.dumps({self.user: self.password}))
 
         self._say("Creating Airflow's database")
-        self.processes.run("db", _airflow("db", "migrate"), self._start_timeout)
+        self.processes.run("db", self._airflow("db", "migrate"), self._start_timeout)
         file = self.home / "airflow.db"
         if file.exists():
             with contextlib.closing(sqlite3.connect(file)) as database:
@@ -135,6 +138,9 @@ class LocalAirflow:
             self.client.add_connection(conn_id, connection)
         self._say(f"Loading the DAGs of {self.dags.name}")
         self._wait(lambda: find_unparsed(self.dags, self.client))
+
+    def _airflow(self, *arguments: str) -> tuple[str, ...]:
+        return (self._python, "-m", "airflow", *arguments)
 
     def _wait(self, missing: Callable[[], list[str]]) -> None:
         deadline = time.monotonic() + self._start_timeout
@@ -172,7 +178,3 @@ def find_unparsed(dags: Path, client: AirflowClient) -> list[str]:
         if any(sign in path.read_text("utf-8") for sign in ("DAG(", "@dag"))
     }
     return sorted(files - {dag.file for dag in client.dags()})
-
-
-def _airflow(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "airflow", *arguments)

@@ -91,22 +91,25 @@ class JobStore:
         self._numbers = itertools.count(1)
         self._jobs: dict[str, Job] = {}
 
-    def add(self, outcome: str, *, hold: bool = False, facts: Mapping[str, str] | None = None) -> Job:
+    def add(
+        self, outcome: str, *, hold: bool = False, seconds: float | None = None, facts: Mapping[str, str] | None = None
+    ) -> Job:
         """
         Submit a job.
 
         :param outcome: Two have a meaning here: ``fast`` is done at once, ``stuck`` runs for ever.
         :param hold: Wait for :meth:`start`.
+        :param seconds: How long this job takes, if not as long as the others.
         """
         now = self._clock()
-        seconds = {"fast": 0.0, "stuck": math.inf}.get(outcome, self._seconds)
+        usual = self._seconds if seconds is None else seconds
         job = Job(
             id=self._name(next(self._numbers)),
             outcome=outcome,
             created=now,
             started=None if hold else now,
-            queue_seconds=self._seconds * QUEUED_SHARE,
-            seconds=seconds,
+            queue_seconds=usual * QUEUED_SHARE,
+            seconds={"fast": 0.0, "stuck": math.inf}.get(outcome, usual),
             facts=facts or {},
         )
         self._jobs[job.id] = job

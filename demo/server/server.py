@@ -20,8 +20,10 @@ from demo.server.phixflow import PhixFlow
 from demo.server.settings import Clock, Settings
 from demo.server.shop import Shop
 from demo.server.standard202 import Standard202
+from demo.server.studio import Studio
 from demo.server.uws import Uws
 from demo.server.vayana import Vayana
+from demo.server.warehouse import Warehouse
 from demo.server.web import RefusedError, System, media_type
 
 if TYPE_CHECKING:
@@ -81,7 +83,9 @@ class DemoServer:
             self.cloud_elements,
             self.shop,
             Standard202(settings),
+            Studio(settings),
             Uws(settings),
+            Warehouse(settings),
         )
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -119,17 +119,23 @@ class JobApi:
         return await self._answer(request, job.name, "start", lambda: self._shown(job))
 
     async def repair(self, request: web.Request) -> web.StreamResponse:
-        """Let a job that has failed go on, once for each key."""
-        job, key = self._job(request), request.headers["Idempotency-Key"]
+        """Resume a failed job: once for each idempotency key, or at each request if there is only a reference."""
+        job, key = self._job(request), request.headers.get("Idempotency-Key")
+        name = key or (await request.json())["reference"]
 
         def carry_out() -> web.Response:
-            if key not in job.repair_keys:
-                job.repair_keys.append(key)
+            if key is None or key not in job.repair_keys:
+                job.repair_keys.append(name)
                 job.repairs += 1
                 job.failed = False
             return self._shown(job)
 
         return await self._answer(request, job.name, "repair", carry_out)
+
+    async def find_repairs(self, request: web.Request) -> web.StreamResponse:
+        job = self._job(request)
+        found = [name for name in job.repair_keys if name == request.query["reference"]]
+        return web.json_response({"repairs": found})
 
     async def cancel(self, request: web.Request) -> web.StreamResponse:
         job = self._job(request)
@@ -287,6 +293,7 @@ class JobApi:
                 web.delete("/jobs/{id}", self.cancel),
                 web.post("/jobs/{id}/start", self.start),
                 web.post("/jobs/{id}/repair", self.repair),
+                web.get("/jobs/{id}/repairs", self.find_repairs),
                 web.get("/jobs/{id}/result", self.result),
                 web.post("/login/{name}", self.login),
                 web.post("/control/plan", self.plan),

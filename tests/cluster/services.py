@@ -8,10 +8,14 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import psycopg2
 
 from demo.airflow.configuration import environment, free_port
 from demo.airflow.processes import Processes
@@ -69,8 +73,10 @@ def running_services() -> Iterator[Services]:
         processes.start("postgres", (*become, _postgres("postgres"), f"-D{data}", *options))
         redis = ("--bind", "127.0.0.1", "--port", str(services.redis_port), "--save", "", "--appendonly", "no")
         processes.start("redis", (_found("redis-server"), *redis))
-        for port in (services.postgres_port, services.redis_port):
-            _wait_for(port, processes)
+        # Postgres listens before it takes connections.
+        database = f"host=127.0.0.1 port={services.postgres_port} user=airflow dbname=postgres"
+        _wait_for(partial(psycopg2.connect, database), processes)
+        _wait_for(partial(socket.create_connection, ("127.0.0.1", services.redis_port), 1), processes)
         yield services
     finally:
         processes.stop()
@@ -93,14 +99,15 @@ def _found(name: str, path: str | None = None) -> str:
     return found
 
 
-def _wait_for(port: int, processes: Processes) -> None:
+def _wait_for(connect: Callable[[], Any], processes: Processes) -> None:
     deadline = time.monotonic() + _START_TIMEOUT
     while True:
         processes.check()
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < deadline, f"nobody listens at port {port}"
+            connect().close()
+        except (OSError, psycopg2.OperationalError):
+            if time.monotonic() > deadline:
+                raise
             time.sleep(0.1)
         else:
             return

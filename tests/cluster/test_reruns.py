@@ -44,6 +44,7 @@ SCENARIOS: dict[str, Scenario] = {
     "sensor-keyed": Scenario("again"),
     "sensor-started": Scenario("again", step="start", submits=2),
     "repaired": Scenario("repaired", step="repair", faults=(HOLD_AFTER,), jobs=1, submits=1, repairs=1),
+    "repaired-lookup": Scenario("repaired-lookup", step="repair", faults=(HOLD_AFTER,), jobs=1, submits=1, repairs=1),
 }
 
 

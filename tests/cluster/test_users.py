@@ -10,7 +10,7 @@ from tests.cluster.runs import FOR_LONG, Run
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 #: Those that end the wait.
-ENDING = ("mark-failed", "mark-success", "delete-run")
+ENDING = ("mark-failed", "mark-success", "delete-run", "page")
 DEEDS = (*ENDING, "clear-wait", "clear-all")
 
 
@@ -25,10 +25,21 @@ def done(cluster, start) -> dict[str, Run]:
     client.mark("plain", "mark-success", "job.wait", "success", map_index=0)
     client.clear("plain", "clear-wait", "job.wait")
     client.clear("plain", "clear-all", "job.submit", "job.wait")
+    poll_and_cancel_on_page(runs["page"])
     # Airflow deletes no run that is going on.
     client.mark_run("plain", "delete-run", "failed")
     client.delete_run("plain", "delete-run")
     return runs
+
+
+def poll_and_cancel_on_page(run: Run) -> None:
+    """Poll the job, for which another trigger takes over, and cancel it; a task that was deferred just now, later."""
+    key = {"dag_id": "plain", "run_id": run.run_id, "task_id": "job.wait", "map_index": 0, "try_number": 1}
+    (polled,) = run.cluster.client.act("poll", key)
+    assert polled["ok"] is True, polled
+    run.until(lambda: run.starts(run.job()) == 2)
+    run.until_polled()
+    run.until(lambda: run.cluster.client.act("cancel", key)[0]["ok"])
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from airflow_provider_asyncapi.core.callbacks.calls import CallbackReference, ReceivedCallback, dump_callbacks
-from airflow_provider_asyncapi.core.errors import ForgedCallbackError
+from airflow_provider_asyncapi.core.errors import InvalidCallbackError
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.plugins import callbacks, receipts, stored_callbacks
@@ -35,7 +35,7 @@ def receiving(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             record = Submission.parse(value) if key == SUBMISSION_KEY else None
             if record is not None and reference.digest in record.callbacks:
                 return SubmittedJob({"task_id": task_id, "map_index": index}, record)
-        raise ForgedCallbackError("its URL is that of another submission")
+        raise InvalidCallbackError("its URL is that of another submission")
 
     def added(_session: Any, job: SubmittedJob, call: ReceivedCallback) -> int:
         where = job.task["task_id"], job.task["map_index"], CALLS_KEY

@@ -8,12 +8,14 @@ import json
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest import mock
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowSkipException, DownstreamTasksSkipped, TaskDeferred, XCom
+from airflow.sdk import DAG
 from airflow.sdk.definitions._internal.contextmanager import DagContext
 from airflow.sdk.definitions._internal.types import NOTSET
 from airflow.sdk.definitions.mappedoperator import MappedOperator
@@ -22,9 +24,6 @@ from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
-
-if TYPE_CHECKING:
-    from airflow.sdk import DAG
 
 SKIPPED = "skipped"
 NOW = "2026-01-31"
@@ -82,12 +81,17 @@ class Run:
 
     def all(self) -> Run:
         """Run all tasks."""
-        for task in self.dag.topological_sort():
-            if (task.task_id, -1) in self.states:
-                continue
-            for index in self._map_indexes(task):
-                self._run(task, index)
+        with mock.patch.object(XCom, "set", self.set_xcom):
+            for task in self.dag.topological_sort():
+                if (task.task_id, -1) in self.states:
+                    continue
+                for index in self._map_indexes(task):
+                    self._run(task, index)
         return self
+
+    def set_xcom(self, key: str, value: Any, *, task_id: str, map_index: int, **_: Any) -> None:
+        """Push an XCom of any task, without asking a supervisor for it."""
+        self.xcoms[task_id, map_index, key] = json.loads(json.dumps(value))
 
     def result(self, task_id: str) -> Any:
         """Return the return value of a task; a list for a mapped task."""
@@ -121,7 +125,7 @@ class Run:
             "ti": ti,
             "task": task,
             "dag": self.dag,
-            "dag_run": SimpleNamespace(run_id=ti.run_id, conf={}),
+            "dag_run": SimpleNamespace(run_id=ti.run_id, conf={}, run_after=datetime.fromisoformat(NOW)),
             "run_id": ti.run_id,
             "ds": NOW,
             "params": {name: param.value for name, param in self.dag.params.items()}
@@ -194,7 +198,9 @@ def load(source: str, folder: Path) -> list[DAG]:
     DagContext.current_autoregister_module_name = name
     try:
         spec.loader.exec_module(module)
-        return [dag for dag, _ in DagContext.autoregistered_dags]
+        # As Airflow does: the DAGs of `with` blocks and decorators, and those in variables of the module.
+        found = [dag for dag, _ in DagContext.autoregistered_dags]
+        return [*found, *(dag for dag in vars(module).values() if isinstance(dag, DAG) and dag not in found)]
     finally:
         DagContext.current_autoregister_module_name = None
         DagContext.autoregistered_dags.clear()

@@ -3,7 +3,8 @@ The snippets of the documentation: where they are, and what a comment before one
 
 ``<!-- server: NAME -->`` before a Python snippet names the server in ``servers`` that it is run against;
 ``<!-- file: NAME -->`` before one says that the reader saves it as that file, which is no DAG, connection or profile;
-``<!-- not run: WHY -->`` exempts one. Python that makes no DAG of its own stands in the frame that the cookbook shows.
+``<!-- written: NAME -->`` before one says that a command before it writes that file; ``<!-- not run: WHY -->`` exempts
+one. Python that makes no DAG of its own stands in the frame that the cookbook shows.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,10 +71,16 @@ class Snippet:
 def snippets(*languages: str) -> list[Snippet]:
     """Return all snippets in these languages, in README.md, CONTRIBUTING.md and docs/."""
     files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    return [each for file in files for each in _in_file(file) if each.language in languages]
+    return [each for file in files for each in snippets_in(file) if each.language in languages]
 
 
-def _in_file(file: Path) -> Iterator[Snippet]:
+@cache
+def snippets_in(file: Path) -> tuple[Snippet, ...]:
+    """Return all snippets in a file."""
+    return tuple(_read_snippets(file))
+
+
+def _read_snippets(file: Path) -> Iterator[Snippet]:
     text = file.read_text(encoding="utf-8")
     headings = [(match.start(), match[1]) for match in _HEADING.finditer(_without_fences(text))]
     for match in _FENCE.finditer(text):

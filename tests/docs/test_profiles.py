@@ -14,11 +14,10 @@ import pytest
 from airflow_provider_asyncapi.connections.profiles import find_profile_files, load_profile
 from tests.docs.running import Run, load
 from tests.docs.snippets import ROOT, Snippet, snippets
-from tests.docs.test_snippets import apart, hurry
-from tests.unit.vendors.catalog import BUCKET, PAGES, VENDORS, make_connection, write_files
+from tests.unit.vendors.catalog import BUCKET, PAGES, VENDORS, make_connection, page_snippets, write_files
 from tests.unit.vendors.vendor import VendorServer
 
-__all__ = ["apart", "hurry"]
+pytestmark = pytest.mark.usefixtures("hurry", "apart")
 
 DAGS = [each for each in snippets("python") if each.key == "vendor"]
 #: What each page tells about a profile.
@@ -45,6 +44,17 @@ def test_the_dag_of_a_page_works_with_its_connection(
     assert any(bucket.rglob("*")) == (BUCKET in snippet.text)
 
 
+@pytest.mark.parametrize("page", sorted({vendor.page for vendor in VENDORS.values()}))
+def test_a_page_shows_its_connections_as_json_to_copy(page: str) -> None:
+    # Another test makes a connection of each block of JSON in the documentation.
+    text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
+    blocks = [each.text for each in page_snippets(page, "json")]
+    names = [json.loads(each)["extra"]["profile"] for each in blocks if '"conn_type"' in each]
+    assert names
+    assert text.count('"conn_type"') == len(names)
+    assert {VENDORS[name].page for name in names} == {page}
+
+
 @pytest.mark.parametrize("snippet", DAGS, ids=str)
 def test_the_dag_of_a_page_is_short(snippet: Snippet) -> None:
     assert len(snippet.text.splitlines()) <= 15
@@ -69,7 +79,7 @@ def test_the_catalogue_is_what_the_profiles_say() -> None:
     sys.modules["catalog"] = module
     spec.loader.exec_module(module)
     text = (PAGES / "README.md").read_text(encoding="utf-8")
-    assert text == module.render(), "run python scripts/catalog.py"
+    assert text == module.render(), "run python -m scripts.catalog"
     assert all(f"`{name}`" in text for name in find_profile_files())
     pages = {file.stem for file in PAGES.glob("*.md")} - {"README"}
     assert pages == set(re.findall(r"\]\((\w+)\.md\)", text))

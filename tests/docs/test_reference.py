@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.connections.form import OTHER_KINDS, SHIPPED_FIELDS
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, collect_extra_keys
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
@@ -37,7 +38,14 @@ def reference():
 
 def test_the_reference_is_what_the_docstrings_say():
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
-    assert text == reference().render(), "run python scripts/reference.py"
+    assert text == reference().render(), "run python -m scripts.reference"
+
+
+def test_the_form_in_the_provider_info_is_what_the_kinds_of_authentication_declare():
+    assert SHIPPED_FIELDS.read_text(encoding="utf-8") == reference().render_form_fields(), (
+        "run python -m scripts.reference"
+    )
+    assert AUTH_KINDS.group == OTHER_KINDS
 
 
 @pytest.mark.parametrize(
@@ -63,7 +71,7 @@ def test_every_exception_stands_in_the_guide_to_errors():
     }
     table = guide("errors").partition("\n## ")[0]
     # The common class of those that aren't retried is for `except`, and is never raised itself.
-    assert {name for name in raised - {"AsyncApiFailure"} if f"`{name}`" not in table} == set()
+    assert {name for name in raised - {"AsyncApiFailException"} if f"`{name}`" not in table} == set()
 
 
 def test_every_message_among_the_troubles_is_one_of_the_package():

@@ -2,72 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
 import re
-import tempfile
 import threading
-import time
 import tomllib
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import BaseHook, Connection
+from airflow.sdk import Connection
 
-from airflow_provider_asyncapi.connections import rotating_tokens
 from airflow_provider_asyncapi.connections.reading import read_connection
 from airflow_provider_asyncapi.core.effects import Log
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.profiles.schema import check_profile
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
-from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from tests.docs.receiver import receiving
-from tests.docs.running import Returned, Run, load, serialized
+from tests.docs.running import Run, load, serialized
 from tests.docs.servers import SERVERS, RunningServer
 from tests.docs.snippets import ROOT, Snippet, snippets
+from tests.unit.vendors.keys import fill_in_key
 
-PYTHON = [each for each in snippets("python") if each.key not in ("not run", "file")]
+PYTHON = [each for each in snippets("python") if each.key not in ("not run", "file", "written")]
 RECIPES = [each for each in PYTHON if each.key == "server"]
 BUCKET = "s3://my-bucket/"
+#: The pause before the next job, which would really pass: without a worker, Airflow's own trigger waits for it.
+RESUBMIT_DELAY = re.compile(r"\bresubmit_delay=\d+")
 
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch):
-    """Let nobody wait: a job is over after so many polls, however long lies between them."""
-
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(min(seconds, 0.001))
-
-    monkeypatch.setitem(
-        RequestsDriver.__init__.__kwdefaults__, "sleep", lambda seconds: time.sleep(min(seconds, 0.001))
-    )
-    monkeypatch.setitem(AiohttpDriver.__init__.__kwdefaults__, "sleep", sleep)
-
-
-@pytest.fixture(autouse=True)
-def apart(monkeypatch, tmp_path):
-    """Let a run know no secrets and tokens of another, and let mapped tasks find what others have returned."""
-    from airflow.sdk._shared.secrets_masker import reset_secrets_masker
-    from airflow.sdk.definitions import xcom_arg
-
-    async def from_the_environment(conn_id: str) -> Any:
-        return BaseHook.get_connection(conn_id)
-
-    reset_secrets_masker()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    # Airflow 3.1 asks a supervisor for it, and there is none.
-    monkeypatch.setattr(BaseHook, "aget_connection", from_the_environment)
-    monkeypatch.setattr(xcom_arg, "LazyXComSequence", Returned)
-    variables: dict[str, str] = {}
-    monkeypatch.setattr(rotating_tokens, "load_variable", lambda key, _loop: variables.get(key))
-    monkeypatch.setattr(
-        rotating_tokens, "store_variable", lambda key, value, _description, _loop: variables.update({key: value})
-    )
+pytestmark = pytest.mark.usefixtures("hurry", "apart")
 
 
 def connection_for(snippet: Snippet, url: str) -> dict[str, Any]:
@@ -151,7 +116,8 @@ def run_recipe(
     for path, content in spec.files.items():
         (bucket / path).parent.mkdir(parents=True)
         (bucket / path).write_bytes(content)
-    (dag,) = load(source.replace(BUCKET, f"{bucket.as_uri()}/"), tmp_path)
+    source = RESUBMIT_DELAY.sub("resubmit_delay=0.001", source.replace(BUCKET, f"{bucket.as_uri()}/"))
+    (dag,) = load(source, tmp_path)
     with contextlib.ExitStack() as running:
         server = running.enter_context(RunningServer(spec))
         monkeypatch.setenv("AIRFLOW_CONN_VENDOR", json.dumps(connection_for(snippet, server.state.url)))
@@ -183,7 +149,8 @@ def files_of(result: Any, bucket: Path) -> Any:
 def test_a_json_snippet_is_a_connection_or_a_job_handle(snippet):
     given = json.loads(snippet.text)
     if "conn_type" in given:
-        assert read_connection(Connection.from_json(snippet.text)).settings.base_url
+        # Nobody needs a real private key on a page, but the connection has to be valid with one.
+        assert read_connection(Connection.from_json(fill_in_key(snippet.text))).settings.base_url
     else:
         assert JobHandle.parse(given).dump() == given
 

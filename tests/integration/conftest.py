@@ -21,6 +21,8 @@ from tests.integration.one_process import Ends, run_without_scheduler, secrets_b
 
 HERE = Path(__file__).resolve().parent
 DAG_FOLDERS = (HERE.parents[1] / "example_dags", HERE / "dags", HERE / "ui" / "dags")
+#: Folders whose modules each process of Airflow can import.
+IMPORTABLE = (HERE / "ui" / "auth", HERE / "azure_provider")
 #: Beside those of the demo.
 CONNECTIONS: dict[str, dict[str, Any]] = {
     "standard_plain": {"conn_type": "asyncapi"},
@@ -135,7 +137,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer, r
             },
         },
         env={
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE / "ui" / "auth"), os.environ.get("PYTHONPATH")))),
+            "PYTHONPATH": os.pathsep.join(filter(None, (*map(str, IMPORTABLE), os.environ.get("PYTHONPATH")))),
             "ASYNCAPI_DEMO_RESULTS": results.as_uri(),
             "TMPDIR": str(home / "tmp"),
             "AIRFLOW_CONN_IN_ENVIRONMENT": elsewhere,

@@ -40,3 +40,12 @@ def test_a_job_that_failed_is_followed_by_another_one(started, run_dag, demo_ser
     # The connection's profile takes the address of the last response for the identifier of the result.
     assert result.xcom(task_id).endswith(job["identifier"])
     assert job["identifier"] != failed["identifier"]
+
+
+def test_an_upload_that_breaks_is_resumed(started, run_dag, demo_server):
+    ((dag, run_id),) = ((dag, run_id) for dag, run_id in started.items() if dag.dag_id == "import_file")
+    result = run_dag.finish(dag.dag_id, run_id)
+    assert result.xcom("orders.fetch")["lines"] == 300_000
+    upload = result.xcom("orders.wait", "job")["variables"]["upload"]
+    # One transfer that broke, and one of the rest, each after the question how much there is.
+    assert [demo_server.count(method, upload) for method in ("PATCH", "HEAD")] == [2, 2]

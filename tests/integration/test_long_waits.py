@@ -33,6 +33,10 @@ class Vendor:
                 return reply("".join(f"line {number}\n" for number in range(1, count + 1)).encode())
             case "/jobs/late" | "/jobs/logged":
                 return reply({"status": "done" if count > _POLLS else "running"})
+            case "/loads/orders":
+                # The load begins with the second request. The second time is the same as the first one.
+                times = ["2026-01-31T10:00:00Z"] * 2 + ["2026-01-31T12:00:00+02:00"] * 2 + ["2026-01-31T11:30:00+01:00"]
+                return reply({"table": "orders", "loaded_at": times[min(count, len(times)) - 1]})
             case "/jobs/limited":
                 return reply({"status": "done" if count > 1 else "running", "again_in": 2})
         return reply({"status": "queued"})
@@ -84,3 +88,9 @@ def test_a_job_that_makes_no_progress_fails_the_task(result: Any) -> None:
 def test_a_hint_in_the_body_replaces_the_poke_interval(result: Any, vendor: Vendor) -> None:
     assert result.task("limited").state == "success"
     assert vendor.counts["/jobs/limited"] == 2
+
+
+def test_rules_compare_with_what_was_captured_before_the_submit(result: Any, vendor: Vendor) -> None:
+    assert result.task("compared").state == "success", result.failures()
+    # The baseline, the submit, two polls with the same time in another zone, and one with a later time.
+    assert vendor.counts["/loads/orders"] == 5

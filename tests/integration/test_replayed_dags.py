@@ -1,4 +1,4 @@
-"""`dag.test()` runs against a recording and a scripted API, in the task and deferred."""
+"""`dag.test()` and `airflow dags test` run against a recording and a scripted API, in the task and deferred."""
 
 from __future__ import annotations
 
@@ -45,24 +45,34 @@ exchanges:
 """
 TESTS = """
 import pytest
+from airflow.cli import cli_parser
 from airflow.dag_processing.dagbag import DagBag
 
-pytestmark = pytest.mark.parametrize("deferrable", [False, True])
+
+@pytest.fixture(params=["dag.test()", "dags test"])
+def run(request):
+    def run_dag(dag_id):
+        if request.param == "dag.test()":
+            assert DagBag({dags!r}).dags[dag_id].test().state == "success"
+        else:
+            arguments = cli_parser.get_parser().parse_args(["dags", "test", dag_id])
+            # Ends with an error if the run fails.
+            arguments.func(arguments)
+
+    return run_dag
 
 
-def run(deferrable):
-    return DagBag({dags!r}).dags[f"export_{{deferrable}}"].test()
-
-
-def test_a_script(asyncapi_fake, deferrable):
+@pytest.mark.parametrize("dag_id", ["export_False", "export_True"])
+def test_a_script(asyncapi_fake, run, dag_id):
     api = asyncapi_fake(["queued", "running", "done"], rows=[1], errors={{2: 503}}, conn_id="acme")
-    assert run(deferrable).state == "success"
+    run(dag_id)
     assert api.polls == {{"1": 3}}
 
 
-def test_a_recording(asyncapi_replay, deferrable):
+@pytest.mark.parametrize("dag_id", ["export_False", "export_True"])
+def test_a_recording(asyncapi_replay, run, dag_id):
     asyncapi_replay("recording.yaml", conn_id="acme")
-    assert run(deferrable).state == "success"
+    run(dag_id)
 """
 
 
@@ -72,7 +82,6 @@ def test_dags_are_tested_against_a_recording_and_a_script(tmp_path: Path) -> Non
     dags.mkdir(parents=True)
     tests.mkdir()
     (dags / "exports.py").write_text(DAGS)
-    (tests / "conftest.py").write_text('pytest_plugins = ["airflow_provider_asyncapi.testing.pytest_plugin"]\n')
     (tests / "recording.yaml").write_text(RECORDING)
     (tests / "test_exports.py").write_text(TESTS.format(dags=str(dags)))
     write_config(home / "airflow.cfg", configuration(home, dags, "http://127.0.0.1:9", default_deferrable=False))
@@ -90,4 +99,4 @@ def test_dags_are_tested_against_a_recording_and_a_script(tmp_path: Path) -> Non
             check=False,
         )
         assert done.returncode == 0, done.stdout
-    assert "4 passed" in done.stdout
+    assert "8 passed" in done.stdout

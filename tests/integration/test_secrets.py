@@ -6,6 +6,7 @@ import base64
 import configparser
 import contextlib
 import json
+import re
 import secrets
 import sqlite3
 import threading
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
 
+from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS
 from tests.loopback import Asked, Behaviour, Server, reply
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -28,28 +30,45 @@ KINDS = (
     "bearer",
     "key_in_header",
     "key_in_query",
+    "oauth1",
     "oauth2",
     "oauth2_password",
     "oauth2_refresh",
     "login",
+    "connection",
+    "digest",
+    "hmac",
+    "jwt",
+    "jwt_bearer",
+    "aws_sigv4",
     "headers",
     "variables",
     "proxy",
 )
+#: The kinds whose secret only signs.
+SIGNING = ("digest", "hmac", "jwt", "jwt_bearer", "aws_sigv4")
+#: Kinds whose secret is refused when a token is requested.
+REFUSED = ("login_refused", "connection_refused")
+CHALLENGE = 'Digest realm="api", qop="auth", algorithm=SHA-256, nonce="7ypf/xlj9XXwfDPE"'
 #: Of no shape that would give it away, so that only knowing it keeps it out.
 PLANTED = {
     name: secrets.token_hex(12)
     for name in (
         *KINDS,
-        "login_refused",
+        *REFUSED,
         "client",
+        "oauth1_token",
+        "oauth1_token_secret",
         "oauth2_token",
         "oauth2_password_token",
         "oauth2_refresh_token",
         "oauth2_refresh_next",
         "login_token",
         "login_refresh",
+        "connection_token",
+        "jwt_bearer_token",
         "signature",
+        "aws_session_token",
     )
 }
 #: In each job's identifier: found wherever a secret would be, if there were one.
@@ -85,7 +104,7 @@ class IndiscreetApi:
         body = asked.body.decode()
         said = f"{asked.method} {asked.target} {dict(asked.headers)} {body}"
         status, answer = self._answer(asked.method, urlsplit(asked.target).path, said, body)
-        return reply(answer, status, content_type="application/json")
+        return reply(answer, status, content_type="application/json", www_authenticate=CHALLENGE)
 
     def _answer(self, method: str, path: str, said: str, body: str) -> tuple[int, Any]:
         with self._lock:
@@ -95,19 +114,23 @@ class IndiscreetApi:
             kind, _, rest = path.removeprefix("/").partition("/")
             if rest in ("token", "login", "refresh"):
                 return self._logs_in(kind, rest, said)
+            if kind == "digest" and "Digest" not in said:
+                return 401, {"message": f"you sent {said}"}
             if rest == "refused" or not any(sign in said for sign in secret_texts(kind)):
                 return 403, {"message": f"you sent {said}"}
             return self._job(kind, method, rest.split("/")[1:], said, body)
 
     def _logs_in(self, kind: str, how: str, said: str) -> tuple[int, Any]:
         wanted = PLANTED["login_refresh"] if how == "refresh" else PLANTED[kind]
+        if kind == "jwt_bearer":
+            wanted = "assertion=eyJ"
         if kind == "oauth2_refresh":
             newest = PLANTED["oauth2_refresh_next"]
             if wanted not in said and newest not in said:
                 return 400, {"message": f"you sent {said}"}
             # Not as short as below: the tasks take turns to renew it, and that takes seconds.
             return 200, {"access_token": PLANTED[f"{kind}_token"], "refresh_token": newest, "expires_in": 20}
-        if kind == "login_refused" or not any(sign in said for sign in (wanted, encoded(wanted))):
+        if kind in REFUSED or not any(sign in said for sign in (wanted, encoded(wanted))):
             return 401, {"message": f"you sent {said}"}
         token = PLANTED[f"{kind}_token"]
         # So short that it is renewed while the job runs.
@@ -138,6 +161,14 @@ def encoded(secret: str) -> str:
 
 def secret_texts(kind: str) -> tuple[str, ...]:
     """Return the text in a request that proves that it contains the kind's secret."""
+    signs = {
+        "digest": 'Digest username="ann"',
+        "hmac": "x-sign",
+        "jwt": "Bearer eyJ",
+        "aws_sigv4": PLANTED["aws_session_token"],
+    }
+    if kind in signs:
+        return (signs[kind],)
     secret = PLANTED.get(f"{kind}_token", PLANTED[kind])
     return secret, encoded(secret)
 
@@ -151,6 +182,8 @@ def connections(port: int) -> dict[str, dict[str, Any]]:
         "login_capture": {"refresh": "r"},
         "refresh_request": {"endpoint": "/refresh", "json": {"r": "{refresh}"}},
     }
+    url, lent = f"http://127.0.0.1:{port}", ("connection", "connection_refused")
+    borrowing = {"auth": "connection", "scope": "api/.default"}
     password = {kind: {"login": "ann", "password": PLANTED[kind]} for kind in PLANTED}
     kinds: dict[str, dict[str, Any]] = {
         "basic": {**password["basic"], "extra": {"auth": "basic"}},
@@ -159,6 +192,16 @@ def connections(port: int) -> dict[str, dict[str, Any]]:
         "key_in_query": {
             **password["key_in_query"],
             "extra": {"auth": "api_key", "key_in": "query", "key_name": "k"},
+        },
+        "oauth1": {
+            **password["oauth1"],
+            "extra": {
+                "auth": "oauth1",
+                # The one method that sends the secrets themselves.
+                "oauth1_method": "PLAINTEXT",
+                "oauth1_token": PLANTED["oauth1_token"],
+                "oauth1_token_secret": PLANTED["oauth1_token_secret"],
+            },
         },
         "oauth2": {**password["oauth2"], "extra": {"auth": "oauth2", "oauth2_url": "/token"}},
         "oauth2_password": {
@@ -176,6 +219,37 @@ def connections(port: int) -> dict[str, dict[str, Any]]:
         },
         "login": {**password["login"], "extra": login},
         "login_refused": {**password["login_refused"], "extra": login},
+        **{f"{kind}_lender": {**password[kind], "conn_type": "azure", "host": f"{url}/{kind}"} for kind in lent},
+        **{kind: {"extra": {**borrowing, "credentials_conn_id": f"secretive_{kind}_lender"}} for kind in lent},
+        "digest": {**password["digest"], "extra": {"auth": "digest"}},
+        "hmac": {
+            **password["hmac"],
+            "extra": {"auth": "hmac", "signing": {"signed": "{target}{body}", "headers": {"X-Sign": "{signature}"}}},
+        },
+        # A key has at least 32 characters.
+        "jwt": {
+            "login": "ann",
+            "extra": {"auth": "jwt", "jwt_algorithm": "HS256", "jwt_secret_key": 2 * PLANTED["jwt"]},
+        },
+        "jwt_bearer": {
+            "login": "ann",
+            "extra": {
+                "auth": "jwt_bearer",
+                "oauth2_url": "/token",
+                "jwt_algorithm": "HS256",
+                "jwt_secret_key": 2 * PLANTED["jwt_bearer"],
+                "jwt_claims": {"aud": "api"},
+            },
+        },
+        "aws_sigv4": {
+            **password["aws_sigv4"],
+            "extra": {
+                "auth": "aws_sigv4",
+                "aws_region": "eu-west-1",
+                "aws_service": "execute-api",
+                "aws_session_token": PLANTED["aws_session_token"],
+            },
+        },
         "headers": {"extra": {"auth": "none", "secret_headers": {"X-Innocent": PLANTED["headers"]}}},
         "variables": {"extra": {"auth": "none", "secrets": {"key": PLANTED["variables"]}}},
         "proxy": {"extra": {"auth": "none", "proxy": f"http://ann:{PLANTED['proxy']}@127.0.0.1:{port}"}},
@@ -183,7 +257,7 @@ def connections(port: int) -> dict[str, dict[str, Any]]:
     return {
         f"secretive_{kind}": {
             "conn_type": "asyncapi",
-            "host": f"http://{'api.example' if kind == 'proxy' else f'127.0.0.1:{port}'}/{kind}",
+            "host": f"{'http://api.example' if kind == 'proxy' else url}/{kind}",
             **fields,
         }
         for kind, fields in kinds.items()
@@ -225,8 +299,9 @@ def places(found: Iterator[tuple[str, str]], *needles: str) -> list[tuple[str, s
     return [(place, needle) for place, text in found for needle in needles if needle in text]
 
 
-def leaks(home: Path) -> list[tuple[str, str]]:
-    names = {secret: name for name, secret in PLANTED.items()} | {
+def leaks(home: Path, received: str) -> list[tuple[str, str]]:
+    names = dict.fromkeys(re.findall(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", received), "a signed token")
+    names |= {secret: name for name, secret in PLANTED.items()} | {
         encoded(secret): f"{name}, encoded" for name, secret in PLANTED.items()
     }
     found = [*places(files(home), *names), *places(database(home), *names)]
@@ -246,6 +321,11 @@ def until(condition: Callable[[], bool], what: str, timeout: float = 180.0) -> N
         time.sleep(0.3)
 
 
+def test_each_kind_of_authentication_is_looked_at():
+    found = {name: connection.get("extra", {}).get("auth") for name, connection in connections(0).items()}
+    assert {found[f"secretive_{kind}"] for kind in KINDS} == {*AUTH_KINDS}
+
+
 def test_no_secret_is_found_in_what_airflow_keeps(airflow, run_dag, api):
     for conn_id, connection in connections(api.port).items():
         airflow.client.add_connection(conn_id, connection)
@@ -256,7 +336,7 @@ def test_no_secret_is_found_in_what_airflow_keeps(airflow, run_dag, api):
     # The first poll is the worker's; a trigger that hasn't begun can't be told of a kill.
     until(lambda: all(api.polls[job] > 1 for job in stuck), "not all jobs are waited for")
     assert "trigger" in {table for table, _ in places(database(airflow.home), *stuck)}
-    assert leaks(airflow.home) == []
+    assert leaks(airflow.home, api.received) == []
     # Not before, for a machine that is busy with all of them loses tasks.
     runs |= {name: run_dag.start(f"secretive_{name}") for name in ("failed", "refused")}
     for task_id in stuck.values():
@@ -270,12 +350,17 @@ def test_no_secret_is_found_in_what_airflow_keeps(airflow, run_dag, api):
         assert f"{VISIBLE}-{kind}-failed" in ended["failed"].log(f"{kind}.wait")
         assert "you sent" in ended["failed"].log(f"{kind}.wait")
         assert "you sent" in ended["refused"].log(kind)
-    assert "you sent" in ended["refused"].log("login_refused")
+    for kind in REFUSED:
+        assert "you sent" in ended["refused"].log(kind)
 
     # The secrets were in use, and the search finds what is there.
     sent = api.received
-    assert [name for name, secret in PLANTED.items() if secret not in sent and encoded(secret) not in sent] == []
+    assert [name for name, secret in PLANTED.items() if secret not in sent and encoded(secret) not in sent] == [
+        *SIGNING
+    ]
+    assert "Bearer eyJ" in sent
+    assert "assertion=eyJ" in sent
     assert {"xcom", "rendered_task_instance_fields"} <= {table for table, _ in places(database(airflow.home), VISIBLE)}
     assert any(place.startswith("logs") for place, _ in places(files(airflow.home), VISIBLE))
     assert any("airflow-provider-asyncapi-" in place for place, _ in files(airflow.home)), "no token was stored"
-    assert leaks(airflow.home) == []
+    assert leaks(airflow.home, sent) == []

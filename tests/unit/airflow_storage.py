@@ -79,3 +79,9 @@ def store_trigger(kwargs: dict[str, Any]) -> dict[str, Any]:
     text = json.dumps(_serde.serialize(call_api(send(_serde.serialize(kwargs)))))
     made: dict[str, Any] = _serde.deserialize(send(_serde.deserialize(json.loads(text))))
     return made
+
+
+def load_kwargs(stored: Any) -> dict[str, Any]:
+    """Return the arguments that Airflow has stored for a task that resumes."""
+    loaded: dict[str, Any] = _serde.deserialize(stored)
+    return loaded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,14 @@ from tests.unit.fake_airflow import ApiServer, Supervisor
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name binary parameters by their argument: gzip and zip hold the time, and parallel workers need the same ids."""
     return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
+@pytest.fixture(autouse=True)
+def _forget_masked_values() -> Iterator[None]:
+    """Forget the secrets of earlier tests: Airflow compiles one regular expression of all secrets for each new one."""
+    yield
+    if masker := sys.modules.get("airflow.sdk._shared.secrets_masker"):
+        masker.reset_secrets_masker()
 
 
 @pytest.fixture
@@ -38,6 +47,8 @@ def connect(
     api: ApiServer, supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., None]:
     """Store an Airflow connection to the server; called again, another one."""
+    from airflow_provider_asyncapi.core.requests import schedule
+    from airflow_provider_asyncapi.core.wait import poll_times
     from airflow_provider_asyncapi.tasks import job_wait
     from airflow_provider_asyncapi.triggers import asyncapi as triggers
     from airflow_provider_asyncapi.triggers import job_slots, xcom_publisher
@@ -47,10 +58,15 @@ def connect(
         monkeypatch.setattr(module, "SHORTEST_DEFERRAL", 0.0)
     monkeypatch.setattr(job_wait, "SHORTEST_RESCHEDULE", 0.0)
     monkeypatch.setattr(triggers, "_CALLBACK_MARGIN", 0.05)
+    # No API is harmed by polls that follow at once.
+    for module in (schedule, poll_times):
+        monkeypatch.setattr(module, "SHORTEST_WAIT", 0.01)
     # No API takes its time to stop a job here.
     monkeypatch.setattr("airflow_provider_asyncapi.core.jobs.cancel._PAUSES", (0.0,))
     # Nor are other triggers started here.
     monkeypatch.setattr(xcom_publisher, "_STARTUP_DELAY", 0.0)
+    # How slowly a key is derived of the credentials matters to attackers only.
+    monkeypatch.setattr("airflow_provider_asyncapi.connections.token_cipher._ITERATIONS", 1)
     # Where the host keeps login tokens: those of another test may be for a server that had the same port.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 

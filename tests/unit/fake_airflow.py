@@ -14,6 +14,15 @@ from airflow_provider_asyncapi.core.http.messages import Headers
 from tests.loopback import Asked, Behaviour, Server, encode
 
 Reply = tuple[int, Mapping[str, str], bytes]
+#: The arguments of a wait for a job of the server.
+STATUS: dict[str, Any] = {
+    "endpoint": "/jobs/{identifier}",
+    "completion_key": "status",
+    "completion_value": "done",
+    "failure_value": "failed",
+    "poke_interval": 0.02,
+    "timeout": 20,
+}
 
 
 def reply(body: Any = None, status: int = 200, **headers: str) -> Reply:
@@ -186,6 +195,13 @@ class TI:
 
     def get_first_reschedule_date(self, context: Mapping[str, Any]) -> datetime | None:
         return None if self.first_poke is None else datetime.fromtimestamp(self.first_poke, UTC)
+
+
+class OwnTI(TI):
+    """Be a task instance that pulls what it has pushed."""
+
+    def xcom_pull(self, *, key: str, **_: Any) -> Any:
+        return self.xcoms.get(key)
 
 
 def context_of(ti: TI, **more: Any) -> Any:

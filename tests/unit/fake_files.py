@@ -73,6 +73,9 @@ class OpenedMemoryFile:
         self._position += len(chunk)
         return chunk
 
+    def seek(self, position: int) -> None:
+        self._position = position
+
     def find_version(self) -> tuple[int, str]:
         return self._files.find_version(self._path)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_asyncapi.core import registry
+from airflow_provider_asyncapi.core import entry_points
 from airflow_provider_asyncapi.core.registry import Registry
 
 
@@ -26,8 +26,8 @@ def write_metadata(site: Path, package: str, group: str, name: str, value: str) 
 
 def forget_entry_points() -> None:
     """Look the entry points up anew, and load them anew."""
-    registry.find_entry_points.cache_clear()
-    registry.load_entry_point.cache_clear()
+    entry_points.find_entry_points.cache_clear()
+    entry_points.load_entry_point.cache_clear()
 
 
 @contextmanager

@@ -26,11 +26,11 @@ EXPECTED = {
     "SelectorError": exceptions.AsyncApiConfigurationError,
     "UnknownVariableError": exceptions.AsyncApiConfigurationError,
     "UnsafeValueError": exceptions.AsyncApiConfigurationError,
-    "HandleError": exceptions.AsyncApiConfigurationError,
+    "InvalidHandleError": exceptions.AsyncApiConfigurationError,
     "FileTooLargeError": exceptions.AsyncApiConfigurationError,
     "FileUnavailableError": exceptions.AsyncApiFileUnavailable,
     "FileChangedError": exceptions.AsyncApiFileChanged,
-    "NewerLayoutError": exceptions.AsyncApiException,
+    "NewerLayoutError": exceptions.AsyncApiRetryableException,
     "TransportError": exceptions.AsyncApiUnavailable,
     "ThrottledError": exceptions.AsyncApiUnavailable,
     "SlowResponseError": exceptions.AsyncApiUnavailable,
@@ -38,7 +38,7 @@ EXPECTED = {
     "ResponseError": exceptions.AsyncApiRejected,
     "ContentError": exceptions.AsyncApiRejected,
     "BodyTooLargeError": exceptions.AsyncApiRejected,
-    "RefusedContentError": exceptions.AsyncApiRejected,
+    "UnsafeContentError": exceptions.AsyncApiRejected,
     "RedirectError": exceptions.AsyncApiRejected,
     "MissingValueError": exceptions.AsyncApiRejected,
     "UnstorableValueError": exceptions.AsyncApiRejected,
@@ -49,7 +49,7 @@ EXPECTED = {
     "ChangedRequestError": exceptions.AsyncApiRequestChanged,
     "JobFailedError": exceptions.AsyncApiJobFailed,
     "UnknownStatusError": exceptions.AsyncApiUnknownStatus,
-    "DeadlineError": exceptions.AsyncApiTimeout,
+    "DeadlineExceededError": exceptions.AsyncApiTimeout,
     "JobStalledError": exceptions.AsyncApiJobStalled,
 }
 
@@ -59,9 +59,9 @@ def test_each_error_of_the_core_has_an_exception_of_its_own_kind(kind: type[Asyn
     error = kind.__new__(kind, "it is so")
     Exception.__init__(error, "it is so")
     expected = EXPECTED.get(kind.__name__)
-    if kind is errors.ForgedCallbackError:
+    if kind is errors.InvalidCallbackError:
         # The API server answers it; no task comes upon it.
-        expected = exceptions.AsyncApiException
+        expected = exceptions.AsyncApiRetryableException
     if expected is None:
         assert issubclass(kind, errors.ResultError), "an error without an exception"
         expected = exceptions.AsyncApiResultFailed
@@ -71,7 +71,7 @@ def test_each_error_of_the_core_has_an_exception_of_its_own_kind(kind: type[Asyn
 
 
 def test_an_error_that_nobody_foresaw_may_be_retried() -> None:
-    assert type(to_airflow(AsyncApiError("odd"))) is exceptions.AsyncApiException
+    assert type(to_airflow(AsyncApiError("odd"))) is exceptions.AsyncApiRetryableException
 
 
 @pytest.mark.parametrize("kind", sorted(EXPECTED))
@@ -102,7 +102,9 @@ def test_an_exception_has_the_request_the_job_and_the_apis_message_also_after_it
         assert {name: getattr(each, name) for name in errors.ERROR_FIELDS} == FIELDS
 
 
-@pytest.mark.parametrize("kind", [exceptions.AsyncApiException, exceptions.AsyncApiFailure, exceptions.AsyncApiTimeout])
+@pytest.mark.parametrize(
+    "kind", [exceptions.AsyncApiRetryableException, exceptions.AsyncApiFailException, exceptions.AsyncApiTimeout]
+)
 def test_the_fields_of_an_exception_that_is_about_no_request_are_none(kind: type[AirflowException]) -> None:
     # Airflow's own exceptions have the status code that its API server would answer with.
     assert {getattr(kind("late"), name) for name in errors.ERROR_FIELDS} == {None}
@@ -111,7 +113,7 @@ def test_the_fields_of_an_exception_that_is_about_no_request_are_none(kind: type
 @pytest.mark.parametrize(
     ("raised", "may_be_retried"),
     [
-        (exceptions.AsyncApiException, True),
+        (exceptions.AsyncApiRetryableException, True),
         (exceptions.AsyncApiUnavailable, True),
         (exceptions.AsyncApiConfigurationError, False),
         (exceptions.AsyncApiRejected, False),
@@ -133,9 +135,9 @@ def test_only_what_a_retry_may_mend_is_retried(raised: type[AirflowException], m
 
 def test_one_class_catches_each_exception_and_has_its_fields() -> None:
     for kind in (exceptions.AsyncApiUnavailable, exceptions.AsyncApiRejected, exceptions.AsyncApiTimeout):
-        assert issubclass(kind, exceptions.AsyncApiProviderException)
+        assert issubclass(kind, exceptions.AsyncApiException)
     error = RequestRejectedError("no")
     error.status_code = 422
-    with pytest.raises(exceptions.AsyncApiProviderException) as caught:
+    with pytest.raises(exceptions.AsyncApiException) as caught:
         raise to_airflow(error)
     assert caught.value.status_code == 422

@@ -26,6 +26,7 @@ from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, JOB_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.tasks.cancel_request import CANCEL_KEY
 from airflow_provider_asyncapi.triggers.asset_watcher import AsyncApiEventTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
 from airflow_provider_asyncapi.triggers.job_slots import JobSlotTrigger
@@ -192,6 +193,18 @@ def test_a_poke_goes_on_with_what_another_version_has_learnt(
     assert store["asyncapi_began"]["at"] == MOMENT + 1
 
 
+@pytest.mark.parametrize(
+    "recorded", [recorded for recorded in RECORDED.values() if CANCEL_KEY in recorded.get("store", {})]
+)
+def test_the_next_try_cancels_a_job_as_another_version_was_asked_to(
+    connection: None, run_outside_of_airflow: None, recorded: dict[str, Any]
+) -> None:
+    ti = TI()
+    ti.try_number, ti.max_tries = 2, 2
+    with pytest.raises(exceptions.AsyncApiCancelled, match="ann has cancelled the job"):
+        sensor_of("j-1").execute(context_of(ti, task_state_store=Store(recorded["store"])))
+
+
 @each_recording("event_trigger")
 def test_an_event_trigger_of_another_version_goes_on_with_the_items_that_it_has_seen(
     api: ApiServer, connection: None, supervisor: Supervisor, recorded: dict[str, Any]
@@ -222,7 +235,9 @@ def test_a_task_waits_for_the_slot_that_another_version_has_requested(recorded: 
 
 def upgrade_error(act: Callable[[], Any]) -> None:
     """Check that a layout of the future is an error that a later try may mend."""
-    with pytest.raises(exceptions.AsyncApiException, match=r"layout 99 by a newer version .* upgrade it") as caught:
+    with pytest.raises(
+        exceptions.AsyncApiRetryableException, match=r"layout 99 by a newer version .* upgrade it"
+    ) as caught:
         act()
     assert AirflowFailException not in caught.type.__mro__
 
@@ -238,9 +253,12 @@ def test_a_newer_layout_is_an_error_that_a_later_try_may_mend(
     resuming = sensor_of("j-1", callback=True).execute_complete
     upgrade_error(lambda: resuming(context_of(TI()), WaitEvent.of_callback().dump(), **newer["next_kwargs"]))
     for key, stored in newer["store"].items():
-        ti = TI()
+        ti, pokes = TI(), 2
         ti.first_poke = time.time() - 1
-        context = context_of(ti, task_reschedule_count=2, task_state_store=Store({key: stored}))
+        if key == CANCEL_KEY:
+            # Which the first poke of a later try reads.
+            ti.try_number, pokes = 2, 0
+        context = context_of(ti, task_reschedule_count=pokes, task_state_store=Store({key: stored}))
         upgrade_error(partial(sensor_of("j-1", mode="reschedule").execute, context))
     assert api.requests == []
 

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 import airflow_provider_asyncapi
+from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS
+from airflow_provider_asyncapi.core.fetch.outputs.archives import Archive
+from airflow_provider_asyncapi.core.fetch.outputs.registry import OUTPUT_TYPES
+from airflow_provider_asyncapi.core.fetch.writer_registry import WRITE_AS
 
 pytestmark = pytest.mark.any_python
 
@@ -23,17 +27,27 @@ LAZY = {
     f"airflow_provider_asyncapi.{name}"
     for name in ("connections.lazy", "core.auth.lazy", "core.plans", "hooks.lazy", "tasks.lazy", "triggers.lazy")
 }
-#: What only some tasks need: a test of a connection, Parquet files; and what only a triggerer does.
-SPARED = {
+#: What only some tasks need: a test of a connection, Parquet files, optional packages, traces; and what only the
+#: triggerer does.
+SPARED = {"oauthlib.oauth1.rfc5849.parameters", "oauthlib.oauth1.rfc5849.signature"} | {
     f"airflow_provider_asyncapi.{name}"
     for name in (
         "core.connection.probe",
+        "core.events.flow",
+        "core.requests.trace_context",
+        "monitoring.spans",
         "results.writers.parquet",
         "transports.aiohttp",
         "transports.fast_path.client",
         "transports.fast_path.head",
         "transports.fast_path.pool",
         "transports.batch_poller",
+        "triggers.beginning",
+        "triggers.callbacks_seen",
+        "triggers.cancel_requests",
+        "triggers.fetching",
+        "triggers.shared_plans",
+        "triggers.xcom_publisher",
     )
 }
 
@@ -84,6 +98,10 @@ def test_all_that_tasks_import_is_there_and_nothing_else():
     assert reachable(ENTRANCES) <= loaded
     assert not SPARED & loaded
     assert {"requests", "cryptography.fernet"} <= loaded
+    kinds = {kind.writer for kind in WRITE_AS.values() if not kind.package}
+    kinds |= {output.reader for output in OUTPUT_TYPES.values() if isinstance(output, Archive)}
+    assert {path.partition(":")[0] for path in kinds} <= loaded
+    assert {kind.__module__ for kind in AUTH_KINDS.values()} <= loaded
     assert {"airflow.dag_processing.dagbag", "airflow.models.dagbag"} & loaded
 
 

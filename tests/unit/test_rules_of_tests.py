@@ -15,9 +15,9 @@ WAITING = {"eventually.py", "virtual_time.py"}
 SLEEPS: dict[str, int] = {
     "connections/test_tokens.py": 1,
     "fake_airflow.py": 1,
-    "results/test_destination.py": 1,
-    "sensors/test_modes.py": 1,
-    "transports/test_drivers.py": 2,
+    "results/test_object_stores.py": 1,
+    "sensors/modes.py": 1,
+    "transports/test_batch_poller.py": 2,
     "transports/test_exchange_deadline.py": 2,
 }
 #: Python's own cache of codecs, which has no other way to be kept as it was.

@@ -16,13 +16,16 @@ class ApiKeyAuth(ConstantAuth):
 
     name: ClassVar[str] = "api_key"
     summary: ClassVar[str] = "the password is the key"
+    section: ClassVar[str] = "API key"
     fields: ClassVar[tuple[ConnectionField, ...]] = (
         ConnectionField(
-            "key_name", "API key: name", "Name of the header or query parameter that holds the key. Default: X-API-Key."
+            "key_name",
+            "Name of the key",
+            "Name of the header or query parameter that holds the key. Default: X-API-Key.",
         ),
         ConnectionField(
             "key_in",
-            "API key: place",
+            "Place of the key",
             "The part of the request that contains the key. Default: header.",
             choices=_PLACES,
         ),

@@ -21,6 +21,7 @@ from airflow_provider_asyncapi.core.connection.fields import ConnectionField, re
 from airflow_provider_asyncapi.core.errors import ContentError
 
 if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.auth.borrowed_credentials import BorrowedCredentials
     from airflow_provider_asyncapi.core.auth.tokens import Token, TokenSource
     from airflow_provider_asyncapi.core.http.messages import Request, Response
     from airflow_provider_asyncapi.core.status.rules import Condition
@@ -35,7 +36,7 @@ AuthFlow: TypeAlias = "Generator[Request, Response, None]"
 @dataclass(frozen=True, slots=True)
 class AuthContext:
     """
-    What a kind of authentication may use beside the request.
+    The values that a kind of authentication may use in addition to the request.
 
     :param clock: returns seconds since the epoch.
     :param make_nonce: returns a new text that nobody can guess, of 32 hexadecimal digits.
@@ -66,6 +67,8 @@ class Auth(ABC):
     summary: ClassVar[str]
     #: The connection fields that the kind reads, in addition to host, port, schema, login and password.
     fields: ClassVar[tuple[ConnectionField, ...]] = ()
+    #: The section of the connection form that has these fields; by default it has the name of the kind.
+    section: ClassVar[str] = ""
     #: Whether all requests get the same credentials; then a poll sends the authorized request again unchanged.
     is_constant: ClassVar[bool] = False
 
@@ -74,6 +77,8 @@ class Auth(ABC):
     body_algorithms: frozenset[str] = frozenset()
     #: How an access token is requested, if the kind needs one.
     token_source: TokenSource | None = None
+    #: The other connection whose credentials are used, if the kind has none of its own.
+    borrowed: BorrowedCredentials | None = None
     #: Whether the processes of one host share the token.
     shares_tokens: bool = False
     #: Status codes that mean that the token isn't valid any more.
@@ -92,8 +97,18 @@ class Auth(ABC):
         """
 
     @property
+    def needs_token(self) -> bool:
+        """Whether a request needs an access token, or the keys of another connection."""
+        return self.token_source is not None or self.borrowed is not None
+
+    @property
     def header_names(self) -> Iterable[str]:
         """The headers that the kind sets: the connection can't have headers of the same names."""
+        return ()
+
+    @property
+    def query_names(self) -> Iterable[str]:
+        """The query parameters that the kind adds."""
         return ()
 
     def secrets(self) -> Iterable[str]:
@@ -111,6 +126,16 @@ class Auth(ABC):
 
         :param request: the request with the connection's headers, complete but for the credentials.
         """
+
+    def explain_refusal(self, response: Response, now: float) -> str:
+        """
+        Return why a response refuses the credentials, and what to change, for the message of the error.
+
+        :param response: a response with a status code of an error.
+        :param now: seconds since the epoch.
+        :return: empty if the response says nothing about that.
+        """
+        return ""
 
     def refuses_token(self, response: Response, variables: Variables) -> bool:
         """Return whether the content of a response says that the token isn't valid any more."""
@@ -140,6 +165,11 @@ class ConstantAuth(Auth):
         """The headers that hold the credentials."""
         return self.headers
 
+    @property
+    def query_names(self) -> Iterable[str]:
+        """The query parameters that hold the credentials."""
+        return self.params
+
     def secrets(self) -> Iterable[str]:
         """Return the credentials as they are sent."""
         credentials = [text for text in self.headers.values() if "{token}" not in text]
@@ -161,22 +191,27 @@ class ConstantAuth(Auth):
         return dataclasses.replace(signed, url=f"{signed.url}{separator}{query}")
 
 
+_TOKENS = "Renewal of tokens"
 REFRESH_WHEN = ConnectionField(
     "refresh_when",
-    "Login, OAuth 2: refresh when",
+    "Refresh when",
     "A condition for responses which mean that the token isn't valid any more, whatever their status code,"
     ' e.g. {"selector": "code", "in": 602}.',
     "json",
+    section=_TOKENS,
 )
 #: The fields of all kinds that request a token with constant credentials.
 TOKEN_FIELDS = (
     REFRESH_WHEN,
     ConnectionField(
         "login_cache",
-        "Login, OAuth 2: sharing of tokens",
-        "host: all tasks of one user on one host share a token, in an encrypted file. process: nothing is written to"
-        " disk. Default: host.",
-        choices=("host", "process"),
+        "Sharing of tokens",
+        "Default: host.",
+        choices={
+            "host": "all tasks of one user on one host share a token, in an encrypted file",
+            "process": "nothing is written to disk",
+        },
+        section=_TOKENS,
     ),
 )
 
@@ -198,7 +233,7 @@ class TokenAuth(ConstantAuth):
     refresh_when: Condition | None = None
 
     def secrets(self) -> Iterable[str]:
-        """Return the credentials as they are sent, also those of the token request."""
+        """Return the credentials as they are sent, also in the token request."""
         headers = self.token_source.headers.values() if self.token_source is not None else ()
         return {*super().secrets(), *headers, *(text.rpartition(" ")[2] for text in headers)}
 

@@ -25,11 +25,13 @@ from email.utils import formatdate
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_asyncapi.core.auth.base import Auth, AuthContext, AuthFlow
+from airflow_provider_asyncapi.core.auth.base import REFRESH_CODES, Auth, AuthContext, AuthFlow
+from airflow_provider_asyncapi.core.auth.clock import describe_clock
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField, read_mapping, require_fields
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.foreign_names import describe_unknown_key
 from airflow_provider_asyncapi.core.http.file_bodies import FileBody, describe_body, find_algorithms
-from airflow_provider_asyncapi.core.http.messages import HEADER_NAME, Request
+from airflow_provider_asyncapi.core.http.messages import HEADER_NAME, Request, Response
 
 _FIELD = "signing"
 _ALGORITHMS = ("sha256", "sha512", "sha384", "sha1", "md5")
@@ -52,7 +54,7 @@ _TIMES: Final[Mapping[str, Callable[[float], str]]] = {
 }
 #: The variables of templates, except the signature.
 _VARIABLES = (
-    *("method", "host", "path", "query", "target", "url", "body", "body_sha256", "body_md5"),
+    *("method", "host", "path", "query", "target", "url", "body", "body_sha256", "body_sha256_base64", "body_md5"),
     *("timestamp", "nonce", "login"),
 )
 _TEXTS = ("signed", "algorithm", "encoding", "key_encoding", "timestamp")
@@ -78,11 +80,12 @@ class HmacAuth(Auth):
 
     name: ClassVar[str] = "hmac"
     summary: ClassVar[str] = "the password is the key that signs each request, the login its name"
+    section: ClassVar[str] = "Signed requests"
     fields: ClassVar[tuple[ConnectionField, ...]] = (
         ConnectionField(
             _FIELD,
-            "HMAC: signing",
-            'What is signed, and where the signature goes, e.g. {"signed": "{timestamp}{method}{target}{body}",'
+            "Signing",
+            'The text to sign, and the place of the signature, e.g. {"signed": "{timestamp}{method}{target}{body}",'
             ' "headers": {"X-Key": "{login}", "X-Timestamp": "{timestamp}", "X-Signature": "{signature}"}}.',
             "json",
         ),
@@ -102,9 +105,10 @@ class HmacAuth(Auth):
         """Parse a connection."""
         require_fields(values, cls.name, password="the key", signing="what is signed")  # noqa: S106 - what it holds
         given = read_mapping(values, _FIELD)
+        known = (*_TEXTS, *_PLACES)
         for name, value in given.items():
-            if name not in (*_TEXTS, *_PLACES):
-                raise ConfigurationError(f"{_FIELD}: unknown key {name!r}; it has {', '.join((*_TEXTS, *_PLACES))}")
+            if name not in known:
+                raise ConfigurationError(f"{_FIELD}: {describe_unknown_key(name, known)}; it has {', '.join(known)}")
             if name in _TEXTS and not isinstance(value, str):
                 raise ConfigurationError(f"{_FIELD}.{name}: has to be text, not {value!r}")
         if not given.get("signed"):
@@ -136,6 +140,11 @@ class HmacAuth(Auth):
         return tuple(self.headers)
 
     @property
+    def query_names(self) -> tuple[str, ...]:
+        """The query parameters that contain the signature and its parameters."""
+        return tuple(self.query_params)
+
+    @property
     def body_algorithms(self) -> frozenset[str]:  # type: ignore[override]  # kinds without fields have an attribute
         """The algorithms of the digests that are signed."""
         return find_algorithms(self._variable_names)
@@ -164,6 +173,10 @@ class HmacAuth(Auth):
         signature = {name: text for name, text in self.query_params.items() if name not in unsigned}
         request = _add_params(request, signature, variables)
         yield request.with_headers((name, _render(text, variables)) for name, text in self.headers.items())
+
+    def explain_refusal(self, response: Response, now: float) -> str:
+        """Return a text about the clock if it may be why the signature was refused."""
+        return describe_clock(response, now) if response.status in REFRESH_CODES else ""
 
 
 def _describe_request(request: Request, names: frozenset[str]) -> dict[str, str]:

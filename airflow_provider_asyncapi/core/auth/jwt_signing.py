@@ -50,33 +50,41 @@ ASSERTION_LIFETIME = 300.0
 _LEEWAY = 10.0
 _SERVICE_ACCOUNT = "service_account"
 
+_SECTION = "JSON Web Token"
 JWT_FIELDS = (
     ConnectionField(
         "jwt_secret_key",
-        "JWT: key",
+        "Key",
         "Private key (PEM), shared secret, or the JSON file of a Google service account.",
         is_secret=True,
+        object_secrets=("private_key",),
+        section=_SECTION,
     ),
-    ConnectionField("jwt_algorithm", "JWT: algorithm", "Default: RS256.", choices=ALGORITHMS),
+    ConnectionField("jwt_algorithm", "Algorithm", "Default: RS256.", choices=ALGORITHMS, section=_SECTION),
     ConnectionField(
         "jwt_claims",
-        "JWT: claims",
+        "Claims",
         'Claims beside iat, exp and jti, e.g. {"iss": "{login}", "aud": "https://…"}; they may name {login},'
         " {key_fingerprint}, {issued_at} and {expires_at}.",
         "json",
+        section=_SECTION,
     ),
-    ConnectionField("jwt_headers", "JWT: headers", 'Header parameters beside alg, e.g. {"kid": "…"}.', "json"),
+    ConnectionField(
+        "jwt_headers", "Headers", 'Header parameters beside alg, e.g. {"kid": "…"}.', "json", section=_SECTION
+    ),
     ConnectionField(
         "jwt_lifetime",
-        "JWT: lifetime",
+        "Lifetime",
         "Seconds from iat to exp. Default: 3540 for auth jwt, 300 for token requests.",
         "number",
+        section=_SECTION,
     ),
     ConnectionField(
         "jwt_leeway",
-        "JWT: leeway",
+        "Leeway",
         "Seconds by which iat is in the past, for servers whose clock is slow. Default: 10.",
         "number",
+        section=_SECTION,
     ),
 )
 
@@ -215,8 +223,8 @@ def read_service_account(values: Mapping[str, Any]) -> dict[str, Any] | None:
 
     :raises ConfigurationError: if it is JSON and no such file; the message doesn't show it.
     """
-    text = values.get("jwt_secret_key") or ""
-    if not text.lstrip().startswith("{"):
+    given = values.get("jwt_secret_key") or ""
+    if isinstance(given, str) and not given.lstrip().startswith("{"):
         return None
     given = read_mapping(values, "jwt_secret_key")
     if given.get("type") != _SERVICE_ACCOUNT or not {"client_email", "private_key"} <= given.keys():

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
-from airflow_provider_asyncapi.core.auth.base import Auth, AuthContext, AuthFlow
+from airflow_provider_asyncapi.core.auth.base import REFRESH_CODES, Auth, AuthContext, AuthFlow
+from airflow_provider_asyncapi.core.auth.clock import describe_clock
 from airflow_provider_asyncapi.core.auth.jwt_signing import JWT_FIELDS, JwtSigner
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField
-from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.http.messages import Request, Response
 
 #: The key of the last token, and of the time until which it is sent, in the memory of the connection.
 _LATEST = "latest"
@@ -48,6 +49,10 @@ class JwtAuth(Auth):
         if response.status == HTTPStatus.UNAUTHORIZED and not is_new:
             # The clock may have been wrong when the token was signed.
             yield _authorize(request, self._sign(context))
+
+    def explain_refusal(self, response: Response, now: float) -> str:
+        """Return a text about the clock if it may be why the token was refused."""
+        return describe_clock(response, now) if response.status in REFRESH_CODES else ""
 
     def _sign(self, context: AuthContext) -> str:
         """Return a new token, and keep it for the next requests."""

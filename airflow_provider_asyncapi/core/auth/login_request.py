@@ -18,55 +18,54 @@ class LoginRequestAuth(TokenAuth):
 
     name: ClassVar[str] = "login"
     summary: ClassVar[str] = "a login request returns a token"
+    section: ClassVar[str] = "Login request"
     fields: ClassVar[tuple[ConnectionField, ...]] = (
         ConnectionField(
             "login_request",
-            "Login: request",
+            "Request",
             'The request that returns a token, e.g. {"endpoint": "/login", "json": {"user": "{connection.login}",'
             ' "password": "{connection.password}"}}. It may contain Secrets and Variables of the connection.',
             "json",
         ),
         ConnectionField(
             "login_selector",
-            "Login: token selector",
+            "Token selector",
             "The selector of the token in the response, e.g. data.token.",
             "list",
         ),
-        ConnectionField(
-            "login_header", "Login: header", "The header that the token is sent in. Default: Authorization."
-        ),
+        ConnectionField("login_header", "Header", "The header that the token is sent in. Default: Authorization."),
         ConnectionField(
             "login_format",
-            "Login: format",
+            "Format",
             "Content of that header. Default: Bearer {token} for Authorization, {token} for other headers.",
         ),
         ConnectionField(
             "login_expiry",
-            "Login: expiry selector",
+            "Expiry selector",
             "The selector of the expiry in the response, e.g. expires_in: seconds, a Unix time, or an ISO date.",
             "list",
         ),
         ConnectionField(
             "login_lifetime",
-            "Login: lifetime",
+            "Lifetime",
             "Lifetime of a token in seconds, if the response has no expiry.",
             "number",
         ),
         ConnectionField(
             "refresh_codes",
-            "Login: refresh codes",
+            "Refresh codes",
             "Status codes that mean that the token isn't valid any more. Default: 401, 403.",
             "list",
         ),
         ConnectionField(
             "login_capture",
-            "Login: capture",
+            "Capture",
             'Values of the response for the refresh request: name to selector, e.g. {"refresh": "refresh_token"}.',
             "json",
         ),
         ConnectionField(
             "refresh_request",
-            "Login: refresh request",
+            "Refresh request",
             'The request that renews a token, e.g. {"endpoint": "/refresh", "json": {"token": "{refresh}"}}.'
             " Default: the login request.",
             "json",

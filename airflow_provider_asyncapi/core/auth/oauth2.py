@@ -21,30 +21,32 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 
 _METHODS = ("POST", "GET")
 #: RFC 6749, section 2.3.1, and RFC 7523, section 2.2.
-_STYLES = ("basic", "body", "private_key_jwt", "client_secret_jwt")
+_STYLES = {
+    "basic": "id and secret in a header",
+    "body": "in the form (of a GET: in the query)",
+    "private_key_jwt": "a JSON Web Token, signed with the key",
+    "client_secret_jwt": "a JSON Web Token, signed with the client secret",
+}
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-TOKEN_URL = ConnectionField(
-    "oauth2_url", "OAuth 2: token URL", "Below the API address, e.g. /oauth/token, or absolute."
-)
+TOKEN_URL = ConnectionField("oauth2_url", "Token URL", "Below the API address, e.g. /oauth/token, or absolute.")
 TOKEN_METHOD = ConnectionField(
-    "oauth2_method", "OAuth 2: method", "Method of the token request. Default: POST.", choices=_METHODS
+    "oauth2_method", "Method", "Method of the token request. Default: POST.", choices=_METHODS
 )
-SCOPE = ConnectionField("scope", "OAuth 2: scope", "Scopes, separated by spaces.")
+SCOPE = ConnectionField("scope", "Scope", "Scopes, separated by spaces.")
 CLIENT_AUTH = ConnectionField(
     "client_auth",
-    "OAuth 2: client authentication",
-    "basic: id and secret in a header. body: in the form (of a GET: in the query). private_key_jwt: a JSON Web Token,"
-    " signed with the key. client_secret_jwt: one signed with the client secret. Default: basic.",
+    "Client authentication",
+    "Default: basic.",
     choices=_STYLES,
 )
 TOKEN_PARAMETERS = ConnectionField(
     "oauth2_params",
-    "OAuth 2: further parameters",
+    "Further parameters",
     'Further parameters of the token request, e.g. {"audience": "…"}.',
     "json",
 )
 #: The fields of all grants with a client.
-CLIENT_FIELDS = (TOKEN_URL, TOKEN_METHOD, SCOPE, CLIENT_AUTH, TOKEN_PARAMETERS, *JWT_FIELDS)
+CLIENT_FIELDS = (TOKEN_URL, SCOPE, CLIENT_AUTH, TOKEN_METHOD, TOKEN_PARAMETERS, *JWT_FIELDS)
 
 
 class OAuth2Auth(TokenAuth):
@@ -52,6 +54,7 @@ class OAuth2Auth(TokenAuth):
 
     name: ClassVar[str] = "oauth2"
     summary: ClassVar[str] = "OAuth 2 client credentials: the login is the client id, the password the client secret"
+    section: ClassVar[str] = "OAuth 2"
     fields: ClassVar[tuple[ConnectionField, ...]] = (*CLIENT_FIELDS, *TOKEN_FIELDS)
 
     @classmethod

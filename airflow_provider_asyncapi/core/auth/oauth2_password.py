@@ -15,9 +15,10 @@ class OAuth2PasswordAuth(TokenAuth):
 
     name: ClassVar[str] = "oauth2_password"
     summary: ClassVar[str] = "OAuth 2 password grant: login and password of the user, for the client in client_id"
+    section: ClassVar[str] = "OAuth 2"
     fields: ClassVar[tuple[ConnectionField, ...]] = (
-        ConnectionField("client_id", "OAuth 2: client id", "The client of a password grant."),
-        ConnectionField("client_secret", "OAuth 2: client secret", "Its secret, if it has one.", is_secret=True),
+        ConnectionField("client_id", "Client id", "The client, if it isn't named by the login."),
+        ConnectionField("client_secret", "Client secret", "Its secret, if it has one.", is_secret=True),
         *CLIENT_FIELDS,
         *TOKEN_FIELDS,
     )

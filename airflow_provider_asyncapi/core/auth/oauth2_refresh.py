@@ -17,10 +17,11 @@ class OAuth2RefreshAuth(TokenAuth):
 
     name: ClassVar[str] = "oauth2_refresh"
     summary: ClassVar[str] = "OAuth 2 refresh token of a user, for the client in login and password"
+    section: ClassVar[str] = "OAuth 2"
     fields: ClassVar[tuple[ConnectionField, ...]] = (
         ConnectionField(
             "refresh_token",
-            "OAuth 2: refresh token",
+            "Refresh token",
             "The refresh token that the authorization returned. Tasks keep its successors in an encrypted Variable.",
             is_secret=True,
         ),

@@ -1,28 +1,53 @@
-"""The kinds of authentication, and what is derived from their declarations."""
+"""
+The kinds of authentication, and what is derived from their declarations.
+
+Each process of a task reads a connection, so of the shipped kinds only the connection's own is imported.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_asyncapi.core.auth.api_key import ApiKeyAuth
 from airflow_provider_asyncapi.core.auth.base import Auth
-from airflow_provider_asyncapi.core.auth.basic import BasicAuth
-from airflow_provider_asyncapi.core.auth.bearer import BearerAuth
-from airflow_provider_asyncapi.core.auth.digest import DigestAuth
-from airflow_provider_asyncapi.core.auth.hmac_signing import HmacAuth
-from airflow_provider_asyncapi.core.auth.jwt_bearer import JwtBearerAuth
-from airflow_provider_asyncapi.core.auth.jwt_token import JwtAuth
-from airflow_provider_asyncapi.core.auth.login_request import LoginRequestAuth
-from airflow_provider_asyncapi.core.auth.none import NoAuth
-from airflow_provider_asyncapi.core.auth.oauth2 import OAuth2Auth
-from airflow_provider_asyncapi.core.auth.oauth2_password import OAuth2PasswordAuth
-from airflow_provider_asyncapi.core.auth.oauth2_refresh import OAuth2RefreshAuth
 from airflow_provider_asyncapi.core.connection.fields import EMPTY_VALUES, ConnectionField
-from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS, GENERAL_FIELDS
+from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS, FIRST_SECTION, GENERAL_FIELDS
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.registry import Registry
 
+#: The module in this folder and the class of each shipped kind, by name, in the order of the form.
+_SHIPPED = {
+    "none": "none:NoAuth",
+    "basic": "basic:BasicAuth",
+    "bearer": "bearer:BearerAuth",
+    "api_key": "api_key:ApiKeyAuth",
+    "digest": "digest:DigestAuth",
+    "oauth2": "oauth2:OAuth2Auth",
+    "oauth2_password": "oauth2_password:OAuth2PasswordAuth",
+    "oauth2_refresh": "oauth2_refresh:OAuth2RefreshAuth",
+    "jwt_bearer": "jwt_bearer:JwtBearerAuth",
+    "jwt": "jwt_token:JwtAuth",
+    "login": "login_request:LoginRequestAuth",
+    "connection": "other_connection:ConnectionAuth",
+    "aws_sigv4": "aws_sigv4:AwsSigV4Auth",
+    "hmac": "hmac_signing:HmacAuth",
+    "oauth1": "oauth1:OAuth1Auth",
+}
+#: The names of the fields of all shipped kinds. The connection form stores all fields, so most connections have keys of
+#: all kinds, without values. A test compares this with the declarations.
+_SHIPPED_FIELDS = frozenset(
+    {
+        *("key_name", "key_in"),
+        *("oauth2_url", "oauth2_method", "oauth2_params", "scope", "client_auth", "client_id", "client_secret"),
+        *("refresh_token", "refresh_when", "login_cache"),
+        *("jwt_secret_key", "jwt_algorithm", "jwt_claims", "jwt_headers", "jwt_lifetime", "jwt_leeway"),
+        *("login_request", "login_selector", "login_header", "login_format", "login_expiry", "login_lifetime"),
+        *("login_capture", "refresh_codes", "refresh_request"),
+        *("credentials_conn_id", "aws_region", "aws_service", "aws_session_token"),
+        "signing",
+        *("oauth1_token", "oauth1_token_secret", "oauth1_method", "oauth1_secret_key", "oauth1_realm", "oauth1_body"),
+    }
+)
 #: Parts of names that Airflow masks, in all versions.
 _MASKED_BY_AIRFLOW = ("secret", "token", "password", "api_key")
 
@@ -56,52 +81,63 @@ class AuthRegistry(Registry[type[Auth]]):
                 )
 
 
-AUTH_KINDS = AuthRegistry(
-    "auth",
-    "auth",
-    (
-        NoAuth,
-        BasicAuth,
-        BearerAuth,
-        ApiKeyAuth,
-        DigestAuth,
-        HmacAuth,
-        JwtAuth,
-        JwtBearerAuth,
-        OAuth2Auth,
-        OAuth2PasswordAuth,
-        OAuth2RefreshAuth,
-        LoginRequestAuth,
-    ),
-)
+AUTH_KINDS = AuthRegistry("auth", "auth", paths={name: f"{__package__}.{path}" for name, path in _SHIPPED.items()})
 
 
 def collect_auth_fields() -> dict[str, ConnectionField]:
-    """Return the fields of all kinds by name; the fields that several of them read come last."""
-    found: dict[str, ConnectionField] = {}
-    for kind in AUTH_KINDS.values():
-        for field in kind.fields:
-            found.pop(field.name, None)
-            found[field.name] = field
-    return found
+    """Return the fields of all kinds by name. This imports all kinds."""
+    return {field.name: field for kind in AUTH_KINDS.values() for field in kind.fields}
+
+
+def collect_auth_keys() -> frozenset[str]:
+    """Return the names of the fields of all kinds."""
+    added = (AUTH_KINDS[name] for name in AUTH_KINDS if name not in _SHIPPED)
+    return _SHIPPED_FIELDS.union(field.name for kind in added for field in kind.fields)
 
 
 def collect_connection_fields() -> dict[str, ConnectionField]:
-    """Return all fields of a connection's extra by name, in the order of the form."""
-    described = ". ".join(f"{name}: {kind.summary}" for name, kind in AUTH_KINDS.items())
-    auth = ConnectionField(
+    """Return all fields of a connection's extra by name. This imports all kinds."""
+    return {field.name: field for field in (_describe_kinds(), *collect_auth_fields().values(), *GENERAL_FIELDS)}
+
+
+def arrange_form() -> dict[str, tuple[ConnectionField, ...]]:
+    """
+    Return the fields of the connection form by the headings of its sections, all in the order of the form.
+
+    Airflow's form can't show a field only if another one has some value, but it shows the fields of one section at a
+    time. So a section has the fields of related kinds of authentication, and its heading names these kinds.
+    """
+    first = _describe_kinds()
+    sections: dict[str, dict[str, ConnectionField]] = {first.section: {first.name: first}}
+    chosen: dict[str, str] = {}
+    readers: dict[str, dict[str, None]] = {}
+    for kind in AUTH_KINDS.values():
+        for field in kind.fields:
+            section = chosen.setdefault(field.name, field.section or kind.section or kind.name)
+            sections.setdefault(section, {})[field.name] = field
+            readers.setdefault(section, {})[kind.name] = None
+    for field in GENERAL_FIELDS:
+        sections.setdefault(field.section, {})[field.name] = field
+    return {
+        f"{section} ({', '.join(readers[section])})" if section in readers else section: tuple(fields.values())
+        for section, fields in sections.items()
+    }
+
+
+def _describe_kinds() -> ConnectionField:
+    """Return the field that chooses the kind of authentication."""
+    return ConnectionField(
         "auth",
         "Authentication",
-        f"{described}. Default: basic if there is a login, else none.",
-        choices=tuple(AUTH_KINDS),
+        "Default: basic if there is a login, else none. The heading of a section names the kinds that use its fields.",
+        choices={name: kind.summary for name, kind in AUTH_KINDS.items()},
+        section=FIRST_SECTION,
     )
-    first, rest = GENERAL_FIELDS[:2], GENERAL_FIELDS[2:]
-    return {field.name: field for field in (auth, *first, *collect_auth_fields().values(), *rest)}
 
 
 def collect_extra_keys() -> frozenset[str]:
     """Return the keys that a connection's extra may have."""
-    return frozenset(("auth", *collect_auth_fields(), *(field.name for field in GENERAL_FIELDS)))
+    return collect_auth_keys().union(("auth",), (field.name for field in GENERAL_FIELDS))
 
 
 def check_unused_fields(values: Mapping[str, Any], kind: type[Auth]) -> None:
@@ -110,12 +146,12 @@ def check_unused_fields(values: Mapping[str, Any], kind: type[Auth]) -> None:
 
     :raises ConfigurationError: naming the field, and the kinds that read it.
     """
-    own = {field.name for field in kind.fields}
-    for name in collect_auth_fields():
-        if name not in own and values.get(name) not in EMPTY_VALUES:
-            readers = " or ".join(
-                repr(other) for other, each in AUTH_KINDS.items() if any(field.name == name for field in each.fields)
-            )
-            raise ConfigurationError(
-                f"{name} is for auth {readers}, and auth is {kind.name!r}; set auth, or remove {name}"
-            )
+    unused = collect_auth_keys().difference(field.name for field in kind.fields)
+    given = {name for name in unused & values.keys() if values[name] not in EMPTY_VALUES}
+    if not given:
+        return
+    name = next(name for name in collect_auth_fields() if name in given)
+    readers = " or ".join(
+        repr(other) for other, each in AUTH_KINDS.items() if any(field.name == name for field in each.fields)
+    )
+    raise ConfigurationError(f"{name} is for auth {readers}, and auth is {kind.name!r}; set auth, or remove {name}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeGuard
 
+from airflow_provider_asyncapi.core.auth.clock import describe_clock
 from airflow_provider_asyncapi.core.auth.rotation import (
     RENEWAL_TIMEOUT,
     WHY_NO_STORE,
@@ -17,7 +18,7 @@ from airflow_provider_asyncapi.core.auth.rotation import (
     number_renewal,
     store_token,
 )
-from airflow_provider_asyncapi.core.auth.tokens import Token, TokenLock, TokenSource
+from airflow_provider_asyncapi.core.auth.tokens import Token, TokenLock, TokenSource, compute_renewal_time
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
 from airflow_provider_asyncapi.core.effects import Flow, GetToken, Log, RunBlocking, Send, Sleep
@@ -32,7 +33,6 @@ from airflow_provider_asyncapi.core.errors import (
     TransportError,
     UnsafeValueError,
 )
-from airflow_provider_asyncapi.core.http.dates import parse_http_date
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_moment, as_number, as_text, parse_iso_time
 from airflow_provider_asyncapi.core.requests.classification import is_transient
@@ -42,8 +42,6 @@ from airflow_provider_asyncapi.core.selectors.selector import capture_values
 from airflow_provider_asyncapi.core.templates import walk_strings
 from airflow_provider_asyncapi.core.time_limit import limit_time
 
-#: Seconds before its expiry at which a token is renewed; a tenth of its lifetime if that is shorter.
-_RENEW_BEFORE = 30.0
 #: Status codes of a token request with wrong credentials.
 _INVALID_CREDENTIALS = frozenset({400, 401, 403, 422})
 #: Seconds for which a rejected token request isn't repeated.
@@ -53,8 +51,6 @@ _LOCK_INTERVAL, _LOCK_TIMEOUT = 0.1, 120.0
 
 #: The error of a token endpoint about a grant, such as a refresh token (RFC 6749, section 5.2).
 _INVALID_GRANT = "invalid_grant"
-#: Smallest difference of clocks that is mentioned, in seconds; servers accept about a minute.
-_CLOCK_DIFFERENCE = 30.0
 #: The variable with the JSON Web Token that is signed for a token request.
 ASSERTION = "assertion"
 
@@ -130,9 +126,10 @@ def get_token(api: Api, known: Token | None, rejected: Token | None, until: floa
     :raises AuthenticationError: as :func:`request_token` does, which may also raise other errors.
     """
     source, tokens = api.settings.auth.token_source, api.tokens
-    assert source is not None, "a flow needs a token only if the connection has a source"  # noqa: S101 - for mypy
     if _is_usable(known, rejected, api.clock()):
         return known
+    if source is None:
+        return (yield from _borrow_token(api, rejected))
     if source.refresh_token is not None:
         return (yield from _get_rotating_token(api, source, source.refresh_token, known, rejected, until))
     waited = 0.0
@@ -156,6 +153,20 @@ def get_token(api: Api, known: Token | None, rejected: Token | None, until: floa
         yield Sleep(_LOCK_INTERVAL)
         waited += _LOCK_INTERVAL
     return (yield from request_token(api, source, known))
+
+
+def _borrow_token(api: Api, rejected: Token | None) -> Flow[Token]:
+    """
+    Return an access token, or the keys, of another connection.
+
+    :raises ConfigurationError: if there is none.
+    """
+    lender = api.lender
+    if lender is None:
+        raise ConfigurationError("credentials_conn_id: the credentials of another connection can't be used here")
+    token: Token = yield RunBlocking(partial(lender.lend, is_rejected=rejected is not None))
+    api.redact.add_token(token.value, *walk_strings(token.variables))
+    return token
 
 
 def _get_rotating_token(
@@ -276,7 +287,7 @@ def _send_token_request(
     if expires_at is None and source.lifetime is not None:
         expires_at = api.clock() + source.lifetime
     # A refresh token that isn't rotated stays valid beside the new access token.
-    return Token(as_text(value), _compute_renewal_time(expires_at, api.clock()), {**known, **captured})
+    return Token(as_text(value), compute_renewal_time(expires_at, api.clock()), {**known, **captured})
 
 
 def _build_rejection(api: Api, source: TokenSource, request: Request, response: Response) -> AsyncApiError:
@@ -298,7 +309,8 @@ def _build_rejection(api: Api, source: TokenSource, request: Request, response: 
         )
         error = AuthenticationError(f"{problem}; {advice}")
     elif source.assertion is not None:
-        advice = f"check the connection's key and claims{_describe_clock(response, api.clock())}"
+        clock = describe_clock(response, api.clock())
+        advice = f"check the connection's key and claims{'; ' if clock else ''}{clock}"
         error = AuthenticationError(f"{problem}; {advice}")
     else:
         advice = "check the connection's login and password, and the content of the token request"
@@ -306,22 +318,8 @@ def _build_rejection(api: Api, source: TokenSource, request: Request, response: 
     return set_error_fields(error, request, response, message)
 
 
-def _describe_clock(response: Response, now: float) -> str:
-    """Return a text about the clock if it differs much from the server's, which may be why a signature is refused."""
-    sent_at = parse_http_date(response.headers.get("date", ""))
-    if sent_at is None or abs(now - sent_at) < _CLOCK_DIFFERENCE:
-        return ""
-    return f"; the clock of this machine differs from the server's by {now - sent_at:+.0f} s, so correct it"
-
-
 def _is_sendable(token: str) -> bool:
     return token != "" and token.isascii() and token.isprintable()
-
-
-def _compute_renewal_time(expires_at: float | None, now: float) -> float | None:
-    if expires_at is None:
-        return None
-    return expires_at - min(_RENEW_BEFORE, 0.1 * max(0.0, expires_at - now))
 
 
 def _parse_expiry(expiry: JsonValue, now: float) -> float | None:

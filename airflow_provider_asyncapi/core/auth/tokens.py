@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
 
+#: Seconds before its expiry at which a token is renewed; a tenth of its lifetime if that is shorter.
+_RENEW_BEFORE = 30.0
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """
@@ -33,6 +37,31 @@ class Token:
     def is_fresh(self, now: float) -> bool:
         """Return whether the token may still be used."""
         return self.renew_at is None or now < self.renew_at
+
+
+def compute_renewal_time(expires_at: float | None, now: float) -> float | None:
+    """
+    Return when a token is to be renewed; None if it doesn't expire.
+
+    :param expires_at: when it expires.
+    """
+    if expires_at is None:
+        return None
+    return expires_at - min(_RENEW_BEFORE, 0.1 * max(0.0, expires_at - now))
+
+
+class CredentialsLender(Protocol):
+    """The credentials of another connection."""
+
+    def lend(self, *, is_rejected: bool) -> Token:
+        """
+        Return an access token, or the keys that sign requests; this may block.
+
+        :param is_rejected: whether the API has refused the credentials that were returned last.
+        :raises ConfigurationError: if there is no such connection, it can't be used, or its provider isn't installed.
+        :raises AuthenticationError: if its credentials are refused.
+        :raises TransportError: if a later try may succeed.
+        """
 
 
 class TokenLock(Protocol):

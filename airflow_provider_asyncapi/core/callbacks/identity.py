@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
+from airflow_provider_asyncapi.core.callbacks.settings import CallbackSettings
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle, check_identifier

@@ -24,7 +24,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError, ForgedCallbackError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, InvalidCallbackError
+from airflow_provider_asyncapi.core.foreign_names import describe_unknown_key
 from airflow_provider_asyncapi.core.http.messages import HEADER_NAME, Headers
 from airflow_provider_asyncapi.core.json_values import as_number
 
@@ -84,7 +85,7 @@ class Signature:
         """
         unknown = [name for name in given if name not in _KEYS]
         if unknown:
-            raise ConfigurationError(f"{where}: unknown key {unknown[0]!r}; it has {', '.join(_KEYS)}")
+            raise ConfigurationError(f"{where}: {describe_unknown_key(unknown[0], _KEYS)}; it has {', '.join(_KEYS)}")
         scheme = given.get("scheme", "hmac")
         _check_choice(scheme, _SCHEMES, f"{where}.scheme")
         fields = {name: value for name, value in given.items() if name != "scheme" and value is not None}
@@ -146,13 +147,13 @@ class Signature:
 
         :param keys: the keys, any of which may have signed it, so that keys can be rotated.
         :param now: the current time, in seconds since the epoch.
-        :raises ForgedCallbackError: if the signature is invalid, or the callback is too old.
+        :raises InvalidCallbackError: if the signature is invalid, or the callback is too old.
         """
         try:
             given = self._parse_signatures(headers)
             self._check_age(headers, now)
             message = self._build_message(headers, body)
-        except ForgedCallbackError:
+        except InvalidCallbackError:
             # As much work as for a signature that doesn't match, so that the time of the response reveals nothing.
             hmac.digest(b"nobody", body, self.algorithm)
             raise
@@ -161,7 +162,7 @@ class Signature:
             hmac.compare_digest(hmac.digest(key, message, self.algorithm), each) for key in keys for each in given
         ]
         if not any(matches):
-            raise ForgedCallbackError(f"{self.header} doesn't match the body")
+            raise InvalidCallbackError(f"{self.header} doesn't match the body")
 
     def identity(self, headers: Headers, body: bytes) -> str:
         """Return a text that is equal for a callback and its repetitions."""
@@ -173,7 +174,7 @@ class Signature:
             return
         at = as_number(headers.get(self.timestamp))
         if at is None or abs(now - at) > self.tolerance:
-            raise ForgedCallbackError(f"{self.timestamp} is missing, or further from now than {self.tolerance:g} s")
+            raise InvalidCallbackError(f"{self.timestamp} is missing, or further from now than {self.tolerance:g} s")
 
     def _parse_signatures(self, headers: Headers) -> list[bytes]:
         """Return the decoded signatures of the header."""
@@ -189,7 +190,7 @@ class Signature:
                 except ValueError:
                     continue
         if not found:
-            raise ForgedCallbackError(f"{self.header} is missing, or isn't {self.prefix!r} with {self.encoding}")
+            raise InvalidCallbackError(f"{self.header} is missing, or isn't {self.prefix!r} with {self.encoding}")
         return found
 
     def _build_message(self, headers: Headers, body: bytes) -> bytes:
@@ -198,7 +199,7 @@ class Signature:
             parts += [self.signed[end : match.start()].encode()]
             name = match["name"]
             if name is not None and name not in headers:
-                raise ForgedCallbackError(f"{name} is missing, and is signed")
+                raise InvalidCallbackError(f"{name} is missing, and is signed")
             parts += [body if name is None else headers[name].encode("latin-1", "replace")]
             end = match.end()
         return b"".join([*parts, self.signed[end:].encode()])

@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallbackError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, InvalidCallbackError
+from airflow_provider_asyncapi.core.foreign_names import describe_unknown_key
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_text
@@ -69,7 +70,7 @@ class WebhookEvent:
         Return the item of the asset event; None if the call doesn't meet the condition.
 
         :param identity: a text that is equal for a call and its repetitions, if it contains no identifier.
-        :raises ForgedCallbackError: if the call lacks the identifier, or can't be read.
+        :raises InvalidCallbackError: if the call lacks the identifier, or can't be read.
         """
         try:
             if self.when is not None and not self.when.holds(call, {}):
@@ -80,9 +81,9 @@ class WebhookEvent:
             values = dict(JobHandle(None).with_variables(captured).variables)
         except AsyncApiError as error:
             # The original message may quote the body, which mustn't be logged.
-            raise ForgedCallbackError(f"the event for asset {self.asset!r}: {type(error).__name__}") from None
+            raise InvalidCallbackError(f"the event for asset {self.asset!r}: {type(error).__name__}") from None
         if self.event_id is not None and named is None:
-            raise ForgedCallbackError(f"it has no identifier of an event at {self.event_id}")
+            raise InvalidCallbackError(f"it has no identifier of an event at {self.event_id}")
         text = identity if named is None else as_text(named)
         return {"id": hashlib.sha256(f"{conn_id}\n{text}".encode()).hexdigest()[:32], "values": values}
 
@@ -90,10 +91,10 @@ class WebhookEvent:
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """
-    How a call that only checks the URL is answered: with a value that it contains.
+    The answer to a call that only checks the URL: a value that the call contains.
 
-    :param query: the parameter of the query with the value; such a call isn't signed.
-    :param body: the selector of the value in the body; such a call is signed as all others.
+    :param query: the parameter of the query with the value; the call isn't signed.
+    :param body: the selector of the value in the body; the call is signed as all others.
     :param is_json: whether the value is answered in a JSON object, by the name of the parameter or the selector.
     """
 
@@ -122,7 +123,7 @@ class Challenge:
         """
         Return the value to answer with; None if the call isn't a challenge.
 
-        :raises ForgedCallbackError: if the value is too long.
+        :raises InvalidCallbackError: if the value is too long.
         """
         return None if self.query is None else _check_length(parameters.get(self.query))
 
@@ -130,7 +131,7 @@ class Challenge:
         """
         Return the value to answer with; None if the call isn't a challenge.
 
-        :raises ForgedCallbackError: if the value is too long.
+        :raises InvalidCallbackError: if the value is too long.
         """
         if self.body is None:
             return None
@@ -157,7 +158,7 @@ def parse_webhook_events(given: Any, where: str) -> tuple[WebhookEvent, ...]:
 
 def _check_length(value: str | None) -> str | None:
     if value is not None and len(value) > MAX_CHALLENGE:
-        raise ForgedCallbackError(f"its challenge has more than {MAX_CHALLENGE} characters")
+        raise InvalidCallbackError(f"its challenge has more than {MAX_CHALLENGE} characters")
     return value
 
 
@@ -166,4 +167,4 @@ def _check_keys(given: Any, known: tuple[str, ...], where: str) -> None:
         raise ConfigurationError(f"{where}: has to be an object, not {type(given).__name__}")
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise ConfigurationError(f"{where}: unknown key {unknown[0]!r}; it has {', '.join(known)}")
+        raise ConfigurationError(f"{where}: {describe_unknown_key(unknown[0], known)}; it has {', '.join(known)}")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_asyncapi.core.auth.tokens import RotatingTokenStore, TokenStore
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import UnsafeValueError
 from airflow_provider_asyncapi.core.http.file_bodies import SourceFile
@@ -16,6 +15,9 @@ from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.requests.bodies import RenderedBody
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.templates import CONNECTION
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.auth.tokens import CredentialsLender, RotatingTokenStore, TokenStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Api:
     :param make_nonce: returns a new text that nobody can guess, of 32 hexadecimal digits.
     :param tokens: the store in which processes share tokens; None if each process requests its own.
     :param rotating_tokens: the store of the newest token, if the connection has a refresh token that is replaced.
+    :param lender: returns the credentials of another connection, if the connection uses them.
     :param auth_memory: the state of the kind of authentication between requests.
     :param inspect_file: returns a file that a request sends, given its path or URL; it may block. None in processes
         that send no files.
@@ -42,6 +45,7 @@ class Api:
     make_nonce: Callable[[], str]
     tokens: TokenStore | None = None
     rotating_tokens: RotatingTokenStore | None = None
+    lender: CredentialsLender | None = None
     auth_memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     inspect_file: Callable[[str], SourceFile] | None = field(default=None, repr=False, compare=False)
 
@@ -55,11 +59,12 @@ class Api:
         make_nonce: Callable[[], str],
         tokens: TokenStore | None = None,
         rotating_tokens: RotatingTokenStore | None = None,
+        lender: CredentialsLender | None = None,
         inspect_file: Callable[[str], SourceFile] | None = None,
     ) -> Api:
         """Return the API of a connection."""
         redact = Redactor(settings.secrets())
-        return cls(settings, redact, clock, rng, make_nonce, tokens, rotating_tokens, inspect_file=inspect_file)
+        return cls(settings, redact, clock, rng, make_nonce, tokens, rotating_tokens, lender, inspect_file=inspect_file)
 
     def seconds_until(self, until: float | None) -> float | None:
         """
@@ -90,7 +95,7 @@ class Api:
     def render_address(
         self, template: RequestTemplate, variables: Mapping[str, JsonValue], *, reference_base: str | None = None
     ) -> Request:
-        """Return method and URL of a request, for messages; the arguments are those of :meth:`render_request`."""
+        """Return method and URL of a request, for messages; :meth:`render_request` describes the arguments."""
         url = template.render_url(variables, self.settings.base_url, reference_base=reference_base)
         return Request(template.method, url)
 

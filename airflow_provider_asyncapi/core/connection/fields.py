@@ -23,33 +23,39 @@ class ConnectionField:
     One key of a connection's extra, and the field of the connection form that sets it.
 
     :param name: the key.
-    :param label: the label in the form.
+    :param label: the label in the form, below the heading of its section.
     :param help: the description below the field.
     :param type: the type of the value.
-    :param choices: the values to choose from, if the form offers a choice.
+    :param choices: the values to choose from, if the form offers a choice; a mapping has their meanings.
     :param is_secret: whether the value is masked in logs and messages, and hidden in the form. The name of such a field
         has to hold ``secret``, ``token``, ``password`` or ``api_key``: Airflow's own API and pages mask by names.
     :param default: the initial value in the form.
+    :param object_secrets: the secret keys of the JSON object that a text may be given as; none if it has to be text.
+    :param section: the section of the form; by default that of the first kind of authentication that reads the field.
     """
 
     name: str
     label: str
     help: str
     type: FieldType = "text"
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] | Mapping[str, str] = ()
     is_secret: bool = False
     default: bool | None = None
+    object_secrets: tuple[str, ...] = ()
+    section: str = ""
 
 
-def check_text_fields(values: Mapping[str, Any], names: Iterable[str]) -> None:
+def check_text_fields(values: Mapping[str, Any], names: Iterable[str], objects: Collection[str] = ()) -> None:
     """
     Check that fields hold text, or nothing.
 
+    :param objects: the names of the fields that may also hold a JSON object.
     :raises ConfigurationError: naming the first that doesn't; its value isn't shown, since it may be a secret.
     """
     for name in names:
-        if values.get(name) is not None and not isinstance(values[name], str):
-            raise ConfigurationError(f"{name} has to be text, not {type(values[name]).__name__}")
+        value = values.get(name)
+        if value is not None and not isinstance(value, str) and not (name in objects and isinstance(value, Mapping)):
+            raise ConfigurationError(f"{name} has to be text, not {type(value).__name__}")
 
 
 def require_fields(values: Mapping[str, Any], kind: str, **meanings: str) -> None:
@@ -110,11 +116,14 @@ def read_list(values: Mapping[str, Any], name: str) -> list[Any]:
 
 def find_secret_values(values: Mapping[str, Any], fields: Iterable[ConnectionField]) -> Iterator[Any]:
     """
-    Return what the secret fields hold.
+    Return what the secret fields hold; of an object in place of a text only its secret keys.
 
     :param values: the connection.
     :param fields: the declared fields, secret or not.
     """
     for field in fields:
         if field.is_secret and values.get(field.name) not in EMPTY_VALUES:
-            yield read_mapping(values, field.name) if field.type == "json" else values[field.name]
+            value = read_mapping(values, field.name) if field.type == "json" else values[field.name]
+            if field.object_secrets and isinstance(value, Mapping):
+                value = [value[name] for name in field.object_secrets if name in value]
+            yield value

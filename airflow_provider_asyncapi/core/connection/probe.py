@@ -20,7 +20,8 @@ def probe(api: Api) -> Flow[str]:
     :raises AsyncApiError: if the connection doesn't work.
     """
     done = []
-    source = api.settings.auth.token_source
+    auth = api.settings.auth
+    source = auth.token_source
     request = api.render_request(RequestTemplate(api.settings.test_endpoint), api.scope)
     if source is not None and source.refresh_token is not None:
         answered: Response = yield Send(request.with_default_headers())
@@ -28,9 +29,13 @@ def probe(api: Api) -> Flow[str]:
             f"{request} answered {answered.status} without credentials. The refresh token wasn't tested: a test would"
             " spend it, and the tasks couldn't use it any more."
         )
-    if source is not None:
+    if auth.needs_token:
         yield GetToken()
-        done.append("The token request returned a token.")
+        done.append(
+            "The token request returned a token."
+            if auth.borrowed is None
+            else f"The connection {auth.borrowed.conn_id!r} has lent its credentials."
+        )
     response = yield from send(api, request)
     refused = response.status in (401, 403)
     if refused or (api.settings.test_endpoint and not response.ok):

@@ -11,16 +11,17 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_provider_asyncapi.core.auth.base import Auth, ConstantAuth
 from airflow_provider_asyncapi.core.auth.none import NoAuth
-from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, check_unused_fields, collect_connection_fields
-from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
+from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, check_unused_fields, collect_extra_keys
+from airflow_provider_asyncapi.core.callbacks.settings import CallbackSettings
 from airflow_provider_asyncapi.core.connection.fields import (
     check_text_fields,
     find_secret_values,
     read_list,
     read_mapping,
 )
-from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS
+from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS, GENERAL_FIELDS
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
+from airflow_provider_asyncapi.core.foreign_names import describe_unknown_key
 from airflow_provider_asyncapi.core.http.hosts import OtherHosts, is_listed, is_metadata_host, parse_hosts
 from airflow_provider_asyncapi.core.http.messages import DEFAULT_PORTS, Request, parse_origin, validate_header
 from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
@@ -58,6 +59,7 @@ class ConnectionSettings:
     :param connections_per_host: maximum number of connections at a time; None for no limit.
     :param requests_per_second: maximum rate of requests; None for no limit.
     :param max_active_jobs: maximum number of jobs that run at the same time, over all processes; None for no limit.
+    :param sends_trace_context: whether requests have the header ``traceparent`` while tracing is on.
     :param trusted_hosts: further hosts that may see the credentials, ``host`` or ``host:port``.
     :param allowed_hosts: hosts that requests may go to without credentials; also ``*.example.com``.
     :param other_hosts: the hosts that requests may go to beside the connection's own.
@@ -85,6 +87,7 @@ class ConnectionSettings:
     connections_per_host: int | None = None
     requests_per_second: float | None = None
     max_active_jobs: int | None = None
+    sends_trace_context: bool = False
     trusted_hosts: frozenset[str] = frozenset()
     allowed_hosts: frozenset[str] = frozenset()
     other_hosts: OtherHosts = OtherHosts.ANY
@@ -102,20 +105,23 @@ class ConnectionSettings:
         :raises ConfigurationError: if a field is missing or invalid; the message names it, and contains no secret.
         """
         AUTH_KINDS.load_if_needed(fields)
-        known = collect_connection_fields()
+        known = collect_extra_keys()
         unknown = [name for name in fields if name not in known and name not in CONNECTION_COLUMNS]
         if unknown:
             raise ConfigurationError(
-                f"unknown key {unknown[0]!r} in extra; known are {', '.join(sorted(known))}."
+                f"{describe_unknown_key(unknown[0], known)} in extra; known are {', '.join(sorted(known))}."
                 " Put headers into 'headers' or 'secret_headers', and other values into 'variables' or 'secrets'"
             )
-        check_text_fields(fields, (*_TEXT_COLUMNS, *(name for name, each in known.items() if each.type == "text")))
+        check_text_fields(fields, (*_TEXT_COLUMNS, "auth"))
         name = fields.get("auth") or ("basic" if fields.get("login") else "none")
         kind = AUTH_KINDS.parse(name)
+        texts = {each.name: each for each in (*kind.fields, *GENERAL_FIELDS) if each.type == "text"}
+        objects = [name for name, each in texts.items() if each.object_secrets]
+        check_text_fields(fields, texts, objects)
         if kind is NoAuth and fields.get("password"):
             raise ConfigurationError(
                 "there is a password, but no authentication that uses it; set auth to one of"
-                f" {', '.join(name for name, each in AUTH_KINDS.items() if each is not NoAuth)}"
+                f" {', '.join(name for name in AUTH_KINDS if name != NoAuth.name)}"
             )
         if fields.get("client_key") and not fields.get("client_cert"):
             raise ConfigurationError("client_key needs client_cert, the certificate of this key")
@@ -152,6 +158,7 @@ class ConnectionSettings:
             connections_per_host=int(_parse_positive_number(fields, "connections_per_host", 0.0, least=1)) or None,
             requests_per_second=_parse_positive_number(fields, "requests_per_second", 0.0) or None,
             max_active_jobs=int(_parse_positive_number(fields, "max_active_jobs", 0.0, least=1)) or None,
+            sends_trace_context=_parse_flag(fields, "send_trace_context", default=False),
             trusted_hosts=trusted_hosts,
             allowed_hosts=allowed_hosts,
             other_hosts=other_hosts,

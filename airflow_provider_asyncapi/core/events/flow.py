@@ -10,9 +10,9 @@ from airflow_provider_asyncapi.core.effects import Flow
 from airflow_provider_asyncapi.core.errors import ContentError, MissingValueError
 from airflow_provider_asyncapi.core.events.plan import WATERMARK, EventPlan
 from airflow_provider_asyncapi.core.events.seen_items import SeenItems, make_digest
-from airflow_provider_asyncapi.core.fetch.decoding import make_json_response, to_rows
 from airflow_provider_asyncapi.core.fetch.flow import NoDataError, ResultFetcher
-from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
+from airflow_provider_asyncapi.core.fetch.page_flow import fetch_pages
+from airflow_provider_asyncapi.core.fetch.result_value import make_json_response, to_rows
 from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue

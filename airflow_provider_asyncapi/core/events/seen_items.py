@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ResultTooLargeError
-from airflow_provider_asyncapi.core.jobs.layouts import read_fields
+from airflow_provider_asyncapi.core.jobs.stored_fields import read_fields
 from airflow_provider_asyncapi.core.json_values import JsonValue
 
-#: Version of the stored layout; see :mod:`~.layouts`.
+#: Version of the stored layout; see :mod:`~.stored_fields`.
 VERSION = 1
 #: Largest number of items that are remembered; their digests have about 100 kB.
 MAX_ITEMS = 5_000

@@ -23,7 +23,7 @@ from airflow_provider_asyncapi.core.errors import (
     ResultExpiredError,
     UnavailableError,
 )
-from airflow_provider_asyncapi.core.fetch import decoding
+from airflow_provider_asyncapi.core.fetch import result_value
 from airflow_provider_asyncapi.core.fetch.outputs.registry import RESULT
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.http.checksums import Checksum, parse_checksum
@@ -168,7 +168,7 @@ class ResultFetcher:
         for get_variables in self._list_requests():
             fetched = yield from self.fetch_response(self.plan.step, get_variables, limit=limit)
             self.read_with_context(fetched, partial(_unpack, fetched.response, limit))
-            values.append(self.decode(decoding.decode, fetched))
+            values.append(self.decode(result_value.decode, fetched))
             responses.append(fetched.response)
         return (values if self.has_url_list else values[0]), responses
 
@@ -215,7 +215,7 @@ class ResultFetcher:
         """
         Decode a response in the format of the plan.
 
-        :param decode: :func:`~.decoding.decode` or one like it.
+        :param decode: :func:`~.result_value.decode` or one like it.
         :raises ResponseError: if the response can't be decoded; the error holds the request and the response.
         """
         plan = self.plan

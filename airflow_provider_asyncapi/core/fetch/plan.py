@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.fetch.columns import Columns
 from airflow_provider_asyncapi.core.fetch.failed_records import FailedRecordsRule
 from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.fetch.outputs.base import Output
 from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
 from airflow_provider_asyncapi.core.fetch.paging import registry as paging_kinds
 from airflow_provider_asyncapi.core.fetch.paging.base import Paging
-from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS, WriterKind
+from airflow_provider_asyncapi.core.fetch.writer_registry import WRITE_AS, WriterKind
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
-from airflow_provider_asyncapi.core.parameters import parse_whole_number
+from airflow_provider_asyncapi.core.parameter_values import parse_whole_number
 from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep, read_flag
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.schedule import RETRY_PARAMETERS, PollSchedule
@@ -41,10 +42,12 @@ def _known_parameters() -> tuple[str, ...]:
     return (
         *REQUEST_PARAMETERS,
         *paging_kinds.paging_parameters(),
-        *STEP_PARAMETERS,
+        # Nothing comes after the fetch that could use a capture.
+        *(name for name in STEP_PARAMETERS if name != "capture"),
         "output_type",
         "result_format",
         "result_path",
+        "columns",
         "write_as",
         "checksum",
         "inline",
@@ -68,8 +71,10 @@ class ParameterNames:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPlan:
     """
-    How a result is fetched.
+    The parameters of a fetch.
 
+    :cvar parameters: the names of the parameters.
+    :cvar task_parameters: parameters that only a task has, which is tried again, or resumed by a callback.
     :param output: the output type.
     :param step: the request, and the meaning of its responses.
     :param schedule: the number of transient errors to tolerate, and the wait after each.
@@ -78,6 +83,7 @@ class FetchPlan:
     :param paging: the way of paging.
     :param format: the format of the body.
     :param result_path: the part to keep.
+    :param columns: how rows without names become objects; None to keep them.
     :param write_as: the form of rows at a destination; None for the default of the output type.
     :param checksum: a template of the checksum that the file should have, or of a list of them for a list of URLs;
         False to compare no checksum at all, not even one that the response's headers state.
@@ -88,6 +94,7 @@ class FetchPlan:
     """
 
     parameters: ClassVar[ParameterNames] = ParameterNames()
+    task_parameters: ClassVar[frozenset[str]] = frozenset({"callback"})
 
     output: Output
     step: RequestStep
@@ -97,6 +104,7 @@ class FetchPlan:
     paging: Paging | None = None
     format: ResultFormat = field(default_factory=ResultFormat)
     result_path: SelectorChain | None = None
+    columns: Columns | None = None
     write_as: WriterKind | None = None
     checksum: str | Literal[False] | None = None
     inline: str | None = None
@@ -132,6 +140,7 @@ class FetchPlan:
             else None,
             format=ResultFormat.parse(explicit.get("result_format")),
             result_path=SelectorChain.parse_optional(explicit.get("result_path"), "result_path"),
+            columns=Columns.parse_optional(explicit.get("columns")),
             write_as=WRITE_AS.parse(explicit["write_as"]) if "write_as" in explicit else None,
             checksum=_parse_checksum(explicit.get("checksum")),
             inline=_parse_text(explicit.get("inline"), "inline: has to be the name of a variable"),
@@ -144,6 +153,11 @@ class FetchPlan:
                 "on_partial: needs failed_records, the condition that each failed record meets (or the name of the"
                 " profile that sets it)"
             )
+        if plan.columns is not None and plan.inline is not None:
+            raise ConfigurationError("columns: are selected from pages, and the page in inline consists of rows alone")
+        # As for the parameters of paging, an output type that is given wins over the columns of a profile.
+        if whole and "output_type" not in explicit and plan.columns is not None and not output.has_pages:
+            raise ConfigurationError("columns: are for rows of pages; set output_type='pages'")
         if whole or "output_type" in explicit:
             plan._check_output()
         return plan

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from airflow_provider_asyncapi.core.errors import MissingValueError
-from airflow_provider_asyncapi.core.fetch.formats.registry import JSON, ResultFormat
+from airflow_provider_asyncapi.core.fetch.formats.base import FormatKind
+from airflow_provider_asyncapi.core.fetch.formats.registry import JSON, RESULT_FORMATS, ResultFormat
 from airflow_provider_asyncapi.core.fetch.formats.streamed_body import ReadPieces, StreamedBody
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
@@ -36,8 +37,14 @@ def stream_rows(
     kind = chosen.choose_row_kind(head)
     if kind is None:
         kind = JSON if path else chosen.choose_kind(dataclasses.replace(head, body=body.beginning))
-    rows = kind.stream(body, chosen.parse_options_for(kind), items, str(path))
-    return None if rows is None else _select_rows(rows, items, str(path))
+    with RESULT_FORMATS.explain_missing_package(kind):
+        rows = kind.stream(body, chosen.parse_options_for(kind), items, str(path))
+    return None if rows is None else _select_rows(_read_rows(kind, rows), items, str(path))
+
+
+def _read_rows(kind: FormatKind, rows: Iterator[JsonValue]) -> Iterator[JsonValue]:
+    with RESULT_FORMATS.explain_missing_package(kind):
+        yield from rows
 
 
 def _select_rows(rows: Iterator[JsonValue], items: ItemPath, shown: str) -> Iterator[JsonValue]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from airflow_provider_asyncapi.core.errors import RefusedContentError
+from airflow_provider_asyncapi.core.errors import UnsafeContentError
 
 #: Maximum size of a decompressed piece, in bytes.
 PIECE = 256 * 1024
@@ -77,8 +77,8 @@ def parse_content_codings(header: str) -> str:
     """
     Return the codings that a ``Content-Encoding`` names, lower case and joined by a comma; empty if there are none.
 
-    What isn't a content coding says nothing about how the body is packed: servers name a charset (``UTF-8``), a MIME
-    encoding (``binary``), ``none``, or with ``aws-chunked`` how an object of Amazon S3 was uploaded.
+    A value that isn't a content coding doesn't affect how the body is packed: servers name a charset (``UTF-8``), a
+    MIME encoding (``binary``), ``none``, or with ``aws-chunked`` how an object of Amazon S3 was uploaded.
     """
     named = (each.strip().lower() for each in header.split(","))
     return ", ".join(each for each in named if each in CODINGS or each in _OTHER_CODINGS)
@@ -94,7 +94,7 @@ def gunzip(body: bytes, limit: int) -> bytes:
     Return the decompressed body if it is gzip; any other body unchanged.
 
     :param limit: maximum decompressed size, in bytes.
-    :raises RefusedContentError: if the body is broken, or larger.
+    :raises UnsafeContentError: if the body is broken, or larger.
     """
     if not body.startswith(GZIP_MAGIC):
         return body
@@ -103,9 +103,9 @@ def gunzip(body: bytes, limit: int) -> bytes:
         for piece in inflater.feed(body):
             unpacked += piece
             if len(unpacked) > limit:
-                raise RefusedContentError(f"the body is gzip that unpacks to more than {limit} bytes, which isn't read")
+                raise UnsafeContentError(f"the body is gzip that unpacks to more than {limit} bytes, which isn't read")
     except zlib.error as error:
-        raise RefusedContentError(f"the body begins as gzip, and is broken: {error}") from None
+        raise UnsafeContentError(f"the body begins as gzip, and is broken: {error}") from None
     if inflater.is_open:
-        raise RefusedContentError("the body begins as gzip, and ends too early")
+        raise UnsafeContentError("the body begins as gzip, and ends too early")
     return bytes(unpacked)

@@ -56,7 +56,7 @@ class Delay:
         if not isinstance(given, Mapping):
             return None
         seconds, reason = as_number(given.get("seconds")), given.get("reason")
-        if seconds is None or not 0 <= seconds <= _LONGEST or reason not in set(Reason):
+        if seconds is None or not 0 <= seconds <= _LONGEST or not isinstance(reason, str) or reason not in set(Reason):
             return None
         return cls(seconds, Reason(reason))
 

@@ -21,6 +21,7 @@ _MOST_FIELDS = 1000
 _CONTAINERS_PER_VALUE = 4
 #: Bytes that are decoded at a time.
 _PIECE = 16 * 1024
+_BEGIN_OF_XML = re.compile(rb"\s*<[?!A-Za-z_]")
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
@@ -103,9 +104,16 @@ def find_json_charset(begins: bytes, content_type: str) -> str:
         return "utf-8"
 
 
+def describe_json_instead_of_xml(body: bytes, content_type: str) -> str | None:
+    """Return what is wrong with JSON that is read as XML; None if a body isn't JSON."""
+    if not body[:1024].removeprefix(codecs.BOM_UTF8).lstrip().startswith((b"{", b"[")):
+        return None
+    return f"expected XML, got JSON ({_name_type(content_type)}); selectors of JSON have no prefix, as in job.state"
+
+
 def describe_body(body: bytes, content_type: str) -> str:
     """Return a short description of a body that isn't in the expected format."""
-    declared = content_type.partition(";")[0].strip() or "no content type"
+    declared = _name_type(content_type)
     if not body.strip():
         return f"an empty body ({declared})"
     if is_html(body):
@@ -113,10 +121,19 @@ def describe_body(body: bytes, content_type: str) -> str:
     return f"{len(body)} bytes of {declared}"
 
 
+def _name_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip() or "no content type"
+
+
 def is_html(body: bytes) -> bool:
     """Return whether a body is an HTML page, which is never the response of an API."""
     start = body[:1024].lstrip(codecs.BOM_UTF8).lstrip()[:15].lower()
     return start.startswith((b"<!doctype html", b"<html"))
+
+
+def is_xml(body: bytes) -> bool:
+    """Return whether a body is probably XML: it begins with a tag or a declaration, and isn't an HTML page."""
+    return _BEGIN_OF_XML.match(body[:1024].removeprefix(codecs.BOM_UTF8)) is not None and not is_html(body)
 
 
 def parse_json(body: bytes, content_type: str, max_values: int | None = None) -> JsonValue:
@@ -135,6 +152,10 @@ def parse_json(body: bytes, content_type: str, max_values: int | None = None) ->
             _check_containers(text, _CONTAINERS_PER_VALUE * max_values)
         return json.loads(text)
     except json.JSONDecodeError as error:
+        if is_xml(body):
+            raise ContentError(
+                f"expected JSON, got XML ({_name_type(content_type)}); selectors of XML begin with xpath:, as in xpath://job/state"
+            ) from None
         raise ContentError(
             f"expected JSON, got {describe_body(body, content_type)}:"
             f" {error.msg} at line {error.lineno}, column {error.colno}"

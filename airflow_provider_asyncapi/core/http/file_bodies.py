@@ -28,6 +28,9 @@ class OpenedFile(Protocol):
     def read(self, size: int, /) -> bytes:
         """Return the next bytes, up to a number of them; no bytes at the end of the file."""
 
+    def seek(self, position: int, /) -> object:
+        """Continue at a position, in bytes from the beginning."""
+
     def find_version(self) -> tuple[int, str]:
         """Return the current size and version of the file."""
 
@@ -54,20 +57,24 @@ class SourceFile:
     def __str__(self) -> str:
         return repr(redact_url(self.path))
 
-    def read_chunks(self, size: int) -> Generator[bytes, None, None]:
+    def read_chunks(self, size: int, start: int = 0, stop: int | None = None) -> Generator[bytes, None, None]:
         """
-        Yield the content in chunks.
+        Yield the content, or a part of it, in chunks.
 
         The last chunk is yielded after the file was found to be unchanged. So a body that contains a file which changes
         while it is sent never arrives completely, and the server can't take it for the body of the request.
 
         :param size: maximum size of a chunk.
+        :param start: the first byte.
+        :param stop: the byte before which the part ends; None for the end of the file.
         :raises FileChangedError: if the file has changed since its size was determined.
         :raises FileUnavailableError: if it can't be read.
         """
         with closing(self.open()) as opened:
             self._check_unchanged(opened)
-            left = self.size
+            if start:
+                opened.seek(start)
+            left = (self.size if stop is None else stop) - start
             while left:
                 chunk = opened.read(min(size, left))
                 if not chunk:
@@ -90,19 +97,24 @@ class SourceFile:
 @dataclass(frozen=True, slots=True)
 class FileBody:
     """
-    A body that contains files.
+    A body that contains files, or the piece of one that a request of a resumable upload sends.
 
     :param parts: the bytes and the files that the body consists of, in order.
-    :param digests: the digests of the whole body, by algorithm, as far as they were computed.
+    :param digests: the digests of what is sent, by algorithm, as far as they were computed.
+    :param start: the first byte that is sent.
+    :param stop: the byte before which the piece ends; None for the end of the body.
     """
 
     parts: tuple[bytes | SourceFile, ...]
     digests: Mapping[str, bytes] = field(default_factory=dict, compare=False)
+    start: int = 0
+    stop: int | None = None
 
     @property
     def size(self) -> int:
-        """The size in bytes."""
-        return sum(len(part) if isinstance(part, bytes) else part.size for part in self.parts)
+        """The number of bytes that are sent."""
+        whole = sum(map(_size_of_part, self.parts))
+        return (whole if self.stop is None else self.stop) - self.start
 
     @property
     def identity(self) -> bytes:
@@ -115,17 +127,22 @@ class FileBody:
 
     def read_chunks(self, size: int = CHUNK) -> Generator[bytes, None, None]:
         """
-        Yield the body in chunks, which aren't empty.
+        Yield what is sent in chunks, which aren't empty.
 
         :param size: maximum size of a chunk.
         :raises FileChangedError: if a file has changed since its size was determined.
         :raises FileUnavailableError: if a file can't be read.
         """
+        begin, last = self.start, self.start + self.size
         for part in self.parts:
+            # Positions in this part.
+            start, stop = max(0, begin), min(_size_of_part(part), last)
+            begin, last = begin - _size_of_part(part), last - _size_of_part(part)
             if isinstance(part, bytes):
-                yield from (part[start : start + size] for start in range(0, len(part), size))
-            else:
-                yield from part.read_chunks(size)
+                yield from (part[at : min(at + size, stop)] for at in range(start, stop, size))
+            elif start <= stop:
+                # An empty file is opened, too, to find out whether it is still empty.
+                yield from part.read_chunks(size, start, stop)
 
     def with_digests(self, algorithms: Iterable[str]) -> FileBody:
         """
@@ -140,6 +157,10 @@ class FileBody:
         return dataclasses.replace(self, digests={name: each.digest() for name, each in hashes.items()})
 
 
+def _size_of_part(part: bytes | SourceFile) -> int:
+    return len(part) if isinstance(part, bytes) else part.size
+
+
 #: What a request may have as its body.
 RequestBody = bytes | FileBody | None
 
@@ -147,6 +168,10 @@ RequestBody = bytes | FileBody | None
 def size_of(body: RequestBody) -> int:
     """Return the size of a body in bytes."""
     return body.size if isinstance(body, FileBody) else len(body or b"")
+
+
+def _start_of(body: RequestBody) -> int:
+    return body.start if isinstance(body, FileBody) else 0
 
 
 def identify(body: RequestBody) -> bytes:
@@ -193,8 +218,15 @@ _DIGEST_VARIABLES: Mapping[str, tuple[str, Callable[[bytes], str]]] = {
     "body_sha256": ("sha256", bytes.hex),
     "body_sha256_base64": ("sha256", _encode_base64),
 }
+#: The variables of the bytes that a request sends: their number, and the positions of the first and the last of them in
+#: the file.
+_POSITION_VARIABLES: Mapping[str, Callable[[RequestBody], int]] = {
+    "body_size": size_of,
+    "body_start": _start_of,
+    "body_last": lambda body: _start_of(body) + size_of(body) - 1,
+}
 #: The names of the variables that a request sets for its own headers and query parameters.
-BODY_VARIABLES = frozenset({"body_size", *_DIGEST_VARIABLES})
+BODY_VARIABLES = frozenset({*_POSITION_VARIABLES, *_DIGEST_VARIABLES})
 
 
 def find_algorithms(names: Iterable[str]) -> frozenset[str]:
@@ -210,8 +242,8 @@ def describe_body(body: RequestBody, names: Iterable[str]) -> dict[str, str | in
     """
     values: dict[str, str | int] = {}
     for name in BODY_VARIABLES.intersection(names):
-        if name == "body_size":
-            values[name] = size_of(body)
+        if name in _POSITION_VARIABLES:
+            values[name] = _POSITION_VARIABLES[name](body)
         else:
             algorithm, encode = _DIGEST_VARIABLES[name]
             values[name] = encode(digest(body, algorithm))

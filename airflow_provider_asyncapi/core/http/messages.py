@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from urllib.parse import urlsplit
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResponseError, UnsafeValueError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.http.delays import Delay
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 #: RFC 9110, section 5.6.2.
@@ -71,6 +72,16 @@ class Headers(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower()]
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+
+    @overload
+    def get(self, name: str, /, default: str | D) -> str | D: ...
+
+    def get(self, name: str, /, default: Any = None) -> Any:
+        """Return the value of a field; each poll looks for some that most responses don't have."""
+        return self._fields.get(name.lower(), default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)
@@ -171,6 +182,7 @@ class Response:
     :param charset: the charset of the text if the DAG author sets it; it overrides the one that the response declares.
     :param streamed_bytes: number of bytes that went to a sink instead of the body, before decompression.
     :param delay: the delay of the request; None if it was on time.
+    :param answered_at: the time at which its head was received, on the steady clock of the driver; 0 if it isn't known.
     :param max_values: maximum number of values in its JSON for selectors that search all of them; None for no limit.
         Other limits of searching and parsing follow from it.
     """
@@ -182,6 +194,7 @@ class Response:
     url: str = ""
     streamed_bytes: int = 0
     delay: Delay | None = None
+    answered_at: float = dataclasses.field(default=0.0, compare=False)
     charset: str | None = None
     method: str = "GET"
     max_values: int | None = None
@@ -239,7 +252,7 @@ class Response:
         The root element of the body read as XML.
 
         :raises ContentError: if it isn't XML.
-        :raises RefusedContentError: if it needs entities, or is nested too deeply.
+        :raises UnsafeContentError: if it needs entities, or is nested too deeply.
         """
         return self._parse_once("xml", lambda: xml_documents.parse_xml(self.body, self.declared_type, self.charset))
 

@@ -30,10 +30,17 @@ _SENSITIVE_FIELD = re.compile(
 _SENSITIVE_ELEMENT = re.compile(
     rf"(?P<head><[\w:.-]{{0,40}}{_SENSITIVE}[\w:.-]{{0,40}}(?:\s[^<>]{{0,200}})?>)[^<]+", re.IGNORECASE
 )
+#: A URL up to a sensitive name in it. A query may contain secrets.
+_URL_BEFORE_NAME = re.compile(r"://[\w.~%@\[\]-]*(?::\d+)?(?P<path>/[\w.~%@:/+()-]*)?")
+#: Neither a quote nor the colon of a value without a space.
+_END_OF_PATH = re.compile(r"[\w.-]: \Z")
+#: The digits of a password are followed by ``@``.
+_PORT = re.compile(r"\d{1,5}(?=[/?:,]?\s|[/?]|\Z)")
+_LONGEST_URL = 2000
 _URL = re.compile(r"(?P<scheme>[^/?#]*//)?(?:[^/?#]*@)?(?P<rest>[^?#]*)(?P<query>\?[^#]+)?")
 #: Characters of a text that are looked at to show its beginning.
 _EXCERPT_SIZE = 8 * 1024
-#: The last tokens that are known at a time: the one in use, and those before it, which a response may still repeat.
+#: The last tokens that are known at a time: the one in use, and earlier ones, which a response may still repeat.
 _KEPT_TOKENS = 4
 #: Maximum number of masked strings of a token: the token, and the other values in the response to its request.
 _MAX_STRINGS_OF_TOKEN = 32
@@ -119,15 +126,24 @@ class Redactor:
             self._tokens.append(forms)
             self._sort_forms()
 
+    def keep_all_tokens(self) -> None:
+        """Keep the secrets of all tokens from now on, for texts that are masked when the job is over."""
+        self._tokens = deque(self._tokens)
+
     def _sort_forms(self) -> None:
         self._forms = tuple(sorted(self._static.union(*self._tokens), key=len, reverse=True))
 
-    def __call__(self, text: str) -> str:
-        """Return the text with each secret replaced by ``***``."""
+    def mask_known(self, text: str) -> str:
+        """Return the text with each known secret replaced by ``***``, and the values of all fields as they are."""
         for form in self._forms:
             text = text.replace(form, MASK)
+        return text
+
+    def __call__(self, text: str) -> str:
+        """Return the text with each secret replaced by ``***``."""
+        text = self.mask_known(text)
         text = _SENSITIVE_ELEMENT.sub(lambda match: match["head"] + MASK, text)
-        return _SENSITIVE_FIELD.sub(lambda match: match["head"] + MASK, text)
+        return _mask_fields(text)
 
     def excerpt(self, text: str, limit: int = 300) -> str:
         """
@@ -157,6 +173,35 @@ class Redactor:
             ends = " ".join(self(text[-_EXCERPT_SIZE - margin :])[margin:].split())
         head = limit // 3
         return f"{shorten(begins[:head], head)} … {shorten(ends[head - limit :], limit)} ({len(text)} characters)"
+
+
+def _mask_fields(text: str) -> str:
+    """Return the text with the values of fields with sensitive names replaced by ``***``."""
+    parts, shown, position = list[str](), 0, 0
+    while match := _SENSITIVE_FIELD.search(text, position):
+        position = match.end()
+        if _is_in_url(text, match):
+            # What follows isn't the value of this name, but may be a field itself.
+            position = match.end("head")
+        else:
+            parts += text[shown : match.end("head")], MASK
+            shown = position
+    return "".join([*parts, text[shown:]])
+
+
+def _is_in_url(text: str, match: re.Match[str]) -> bool:
+    """
+    Return whether the name of a field is a part of a URL, and what follows its colon is no value.
+
+    That is the end of a path, as in ``POST https://h/oauth/token: couldn't connect``, or a host with its port.
+    """
+    begin = match.start()
+    scheme = text.rfind("://", max(0, begin - _LONGEST_URL), begin)
+    if scheme < 0 or not (before := _URL_BEFORE_NAME.fullmatch(text, scheme, begin)):
+        return False
+    if before["path"] is None:
+        return _PORT.match(text, match.end("head")) is not None
+    return _END_OF_PATH.search(match["head"]) is not None
 
 
 def _find_forms(secrets: Iterable[str]) -> frozenset[str]:

@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from airflow_provider_asyncapi.core.errors import ContentError, RefusedContentError
+from airflow_provider_asyncapi.core.errors import ContentError, UnsafeContentError
 from airflow_provider_asyncapi.core.http import documents
 from airflow_provider_asyncapi.core.http.charsets import find_codec
 from airflow_provider_asyncapi.core.lazy import LazyModule
@@ -22,7 +22,7 @@ _DECLARED = re.compile(rb"""<\?xml\s[^<>]{0,200}?\sencoding\s*=\s*["']([\w.:-]{1
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WHITE_SPACE = b" \t\r\n"
 #: libxml2 reads no text that is longer, unless it is told to read huge documents (XML_MAX_TEXT_LENGTH). Then its
-#: other limits are gone, too: those that matter are checked here.
+#: other limits are gone, too: the limits that matter are checked here.
 _MAX_TEXT_LENGTH = 10_000_000
 #: How deep elements may be nested; libxml2's limit in documents that aren't huge.
 _MAX_DEPTH = 256
@@ -38,7 +38,7 @@ def parse_xml(body: bytes, content_type: str, charset: str | None = None) -> etr
 
     :param charset: the charset that the author gives, if any.
     :raises ContentError: if it isn't XML; the message describes the body.
-    :raises RefusedContentError: if the document declares entities, uses one that only its external document type
+    :raises UnsafeContentError: if the document declares entities, uses one that only its external document type
         declares, or is nested too deeply.
     """
     text = _to_utf8(body, content_type, charset)
@@ -48,7 +48,7 @@ def parse_xml(body: bytes, content_type: str, charset: str | None = None) -> etr
         if b"<!ENTITY" in text:
             raise _build_entities_error()
         if b"<!ATTLIST" in text:
-            raise RefusedContentError(
+            raise UnsafeContentError(
                 "the XML declares attributes, which each element would get; ask the API for plain XML"
             )
     parser = etree.XMLParser(
@@ -64,13 +64,15 @@ def parse_xml(body: bytes, content_type: str, charset: str | None = None) -> etr
     try:
         root = etree.fromstring(text, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
+        if problem := documents.describe_json_instead_of_xml(body, content_type):
+            raise ContentError(problem) from None
         raise ContentError(f"expected XML, got {documents.describe_body(body, content_type)}: {error}") from None
     info = root.getroottree().docinfo
     undeclared = etree.ErrorTypes.WAR_UNDECLARED_ENTITY
     if info.doctype and any(entry.type == undeclared for entry in parser.error_log):
         raise _build_entities_error()
     if is_huge and etree.XPath(f"boolean({'/*' * (_MAX_DEPTH + 1)})")(root):
-        raise RefusedContentError(f"the XML has elements in more than {_MAX_DEPTH} others, which isn't read")
+        raise UnsafeContentError(f"the XML has elements in more than {_MAX_DEPTH} others, which isn't read")
     return root
 
 
@@ -104,8 +106,8 @@ def _find_codec(body: bytes, content_type: str, charset: str | None) -> str:
     return "utf-8"
 
 
-def _build_entities_error() -> RefusedContentError:
-    return RefusedContentError(
+def _build_entities_error() -> UnsafeContentError:
+    return UnsafeContentError(
         "the XML declares entities, or uses one that only its external document type declares; entities are never"
         " resolved: ask the API for plain XML"
     )

@@ -36,10 +36,12 @@ class Cancellation:
 
     :param is_accepted: whether the API has accepted the request, which doesn't mean that the job has ended.
     :param summary: the result in words, for messages.
+    :param handle: the job as it was seen last.
     """
 
     is_accepted: bool
     summary: str
+    handle: JobHandle
 
 
 def cancel(
@@ -57,7 +59,7 @@ def cancel(
     :param poll: a flow that polls the job once; None if there is no status request.
     """
     if handle.outcome.is_final:
-        return Cancellation(is_accepted=False, summary="the job was over already")
+        return Cancellation(is_accepted=False, summary="the job was over already", handle=handle)
     job = f"Job {api.redact(str(handle.identifier))}"
     scope = api.merge_variables(handle.scope())
     try:
@@ -66,36 +68,37 @@ def cancel(
         yield from limit_time(flow, api.clock() + _CANCEL_TIMEOUT)
     except AsyncApiError as error:
         yield Log(logging.WARNING, f"{job} could not be cancelled ({reason}) and may still be running: {error}")
-        return Cancellation(is_accepted=False, summary=f"the cancel failed, so it may still be running: {error}")
+        summary = f"the cancel failed, so it may still be running: {error}"
+        return Cancellation(is_accepted=False, summary=summary, handle=handle)
     if poll is None:
         yield Log(logging.INFO, f"{job}: the API has accepted the cancel ({reason})")
-        return Cancellation(is_accepted=True, summary="the API has accepted the cancel")
-    level, result = yield from _poll_after_cancel(api, handle, poll)
+        return Cancellation(is_accepted=True, summary="the API has accepted the cancel", handle=handle)
+    level, result, handle = yield from _poll_after_cancel(api, handle, poll)
     yield Log(level, f"{job}: the API has accepted the cancel ({reason}), {result}")
-    return Cancellation(is_accepted=True, summary=f"the API has accepted the cancel, {result}")
+    return Cancellation(is_accepted=True, summary=f"the API has accepted the cancel, {result}", handle=handle)
 
 
 def _poll_after_cancel(
     api: Api, handle: JobHandle, poll: Callable[[JobHandle], Flow[JobHandle]]
-) -> Flow[tuple[int, str]]:
-    """Poll until the job is over, or the time limit is reached; return a log level, and the result in words."""
-    began, result = api.clock(), (logging.WARNING, "")
+) -> Flow[tuple[int, str, JobHandle]]:
+    """Poll until the job is over, or time is up; return a log level, the result in words, and the job."""
+    began, result = api.clock(), (logging.WARNING, "", handle)
     for pause in _PAUSES:
         yield Sleep(pause)
         try:
             found = yield from poll(handle)
         except JobNotFoundError:
-            return logging.INFO, "and no longer knows the job"
+            return logging.INFO, "and no longer knows the job", handle
         except AsyncApiError as error:
-            result = logging.WARNING, f"but the job's status is unknown, so it may still be running: {error}"
+            result = logging.WARNING, f"but the job's status is unknown, so it may still be running: {error}", handle
         else:
             status = "no status" if found.status is None else f"status {api.redact(as_text(found.status))!r}"
             if found.outcome in (Outcome.SUCCESS, Outcome.NO_DATA):
-                return logging.INFO, f"but the job was already over: it has {status}"
+                return logging.INFO, f"but the job was already over: it has {status}", found
             if found.outcome.is_final or found.status != handle.status:
-                result = logging.INFO, f"and the job has {status} now"
+                result = logging.INFO, f"and the job has {status} now", found
             else:
-                result = logging.WARNING, f"but the job still has {status}, {api.clock() - began:.0f} s later"
+                result = logging.WARNING, f"but the job still has {status}, {api.clock() - began:.0f} s later", found
             if found.outcome.is_final:
                 break
         if api.clock() - began > _POLL_TIMEOUT:

@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import (
-    HandleError,
+    InvalidHandleError,
     MissingValueError,
     ResultTooLargeError,
     UnstorableValueError,
 )
-from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.jobs.storable import has_more_values, to_storable, to_storable_status
+from airflow_provider_asyncapi.core.jobs.stored_fields import read_fields
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.outcome import IDENTIFIERS, RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.templates import CONTROL
 from airflow_provider_asyncapi.core.text import clean_text, make_displayable, shorten
 
-#: Version of the stored layout; see :mod:`~.layouts`.
+#: Version of the stored layout; see :mod:`~.stored_fields`.
 VERSION = 1
 #: Longest JSON text of a variable, and of all variables of a job, in characters; the fetch operator is for larger data.
 MAX_VARIABLE, MAX_VARIABLES = 48 * 1024, 192 * 1024
@@ -30,7 +30,20 @@ MAX_VARIABLE, MAX_VARIABLES = 48 * 1024, 192 * 1024
 MAX_VALUES = 20_000
 #: Longest identifier, in characters; no server accepts a longer URL.
 MAX_IDENTIFIER = 8 * 1024
-_KEYS = ("identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables", "task", "call", "slot_of")
+_KEYS = (
+    "identifier",
+    "outcome",
+    "status",
+    "progress",
+    "submitted_at",
+    "urls",
+    "variables",
+    "task",
+    "call",
+    "slot_of",
+    "profile",
+    "trace",
+)
 
 #: What to do with the handles of several jobs.
 MAP_ADVICE = "map the task over the handles: AsyncApiSensor.partial(…).expand(job=submit.handles)"
@@ -52,6 +65,9 @@ class JobHandle:
     :param task: the task instance that submitted the job: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
     :param call: index of the callback that ended the wait, from 0; None if a poll ended it.
     :param slot_of: the task instance whose slot the job has (``max_active_jobs``), if it isn't the one in ``task``.
+    :param profile: name and version of the profile that described the submit (:mod:`~.profile_version`); empty for
+        none.
+    :param trace: the identity of the job's span (:mod:`~.monitoring.spans`), if Airflow's tracing is on; else empty.
     """
 
     identifier: str | int | None
@@ -65,6 +81,8 @@ class JobHandle:
     task: Mapping[str, JsonValue] = field(default_factory=dict)
     call: int | None = None
     slot_of: Mapping[str, JsonValue] = field(default_factory=dict)
+    profile: Mapping[str, JsonValue] = field(default_factory=dict)
+    trace: Mapping[str, JsonValue] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, given: Any) -> JobHandle:
@@ -73,28 +91,30 @@ class JobHandle:
 
         :param given: the dict of a handle, a string or an integer. A string is always an identifier, even if it looks
             like a handle: it may come from an API, and the contents of a handle are trusted.
-        :raises HandleError: if it is anything else, an empty identifier, or a broken handle.
+        :raises InvalidHandleError: if it is anything else, an empty identifier, or a broken handle.
         :raises NewerLayoutError: if a newer version of this provider has stored it in a layout that this one can't
             read.
         """
         if isinstance(given, JobHandle):
             return given
         if given == "None":
-            raise HandleError("job: the template gave None, so the task that it takes the job from has pushed nothing")
+            raise InvalidHandleError(
+                "job: the template gave None, so the task that it takes the job from has pushed nothing"
+            )
         if isinstance(given, Mapping):
             return cls._parse_dict(given)
         if isinstance(given, list):
-            raise HandleError(f"job: this is a list of {len(given)} jobs, and the task takes one; {MAP_ADVICE}")
+            raise InvalidHandleError(f"job: this is a list of {len(given)} jobs, and the task takes one; {MAP_ADVICE}")
         if isinstance(given, str) and _looks_like_handle(given):
-            raise HandleError(
+            raise InvalidHandleError(
                 f"job: this is the text of a job handle, or of what looks like one, and only a handle itself is taken"
-                f" for one: {shorten(given, 80)!r}; give submit.handle or wait.handle, or a template that is only"
+                f" for one: {shorten(given, 80)!r}; set it to submit.handle or wait.handle, or a template that is only"
                 " {{ ti.xcom_pull(task_ids='…', key='job') }}"
             )
         try:
             return cls(check_identifier(given))
         except MissingValueError as error:
-            raise HandleError(
+            raise InvalidHandleError(
                 f"job: {error}; it takes a job handle (submit.handle, wait.handle) or an identifier, and got"
                 f" {type(given).__name__}"
             ) from None
@@ -102,7 +122,7 @@ class JobHandle:
     @classmethod
     def _parse_dict(cls, given: Mapping[str, Any]) -> JobHandle:
         if given.get("version") is None:
-            raise HandleError(
+            raise InvalidHandleError(
                 f"job: this isn't a job handle, it has no version; its keys are {sorted(map(str, given))[:10]}"
             )
         try:
@@ -121,9 +141,11 @@ class JobHandle:
                 task=_read_mapping(fields, "task"),
                 call=None if fields.get("call") is None else int(fields["call"]),
                 slot_of=_read_mapping(fields, "slot_of"),
+                profile=_read_mapping(fields, "profile"),
+                trace=_read_mapping(fields, "trace"),
             )
         except (KeyError, ValueError, TypeError, OverflowError, MissingValueError, UnstorableValueError) as error:
-            raise HandleError(f"job: broken job handle: {type(error).__name__}: {error}") from None
+            raise InvalidHandleError(f"job: broken job handle: {type(error).__name__}: {error}") from None
 
     def dump(self) -> dict[str, JsonValue]:
         """Return the handle as a dict for XCom."""
@@ -140,6 +162,8 @@ class JobHandle:
             "task": dict(self.task),
             "call": self.call,
             **({"slot_of": dict(self.slot_of)} if self.slot_of else {}),
+            **({"profile": dict(self.profile)} if self.profile else {}),
+            **({"trace": dict(self.trace)} if self.trace else {}),
         }
 
     @property
@@ -157,10 +181,10 @@ class JobHandle:
         return {**self.variables, RESULT_IDENTIFIER: self.result_identifier, "identifier": self.identifier}
 
     def split(self) -> list[JobHandle]:
-        """Return a handle for each job, if the submit has made several (``identifiers``)."""
+        """Return a handle for each job, if the submit has made several (``identifiers``), without a common span."""
         variables = {name: value for name, value in self.variables.items() if name != IDENTIFIERS}
         return [
-            dataclasses.replace(self, identifier=identifier, variables=variables)
+            dataclasses.replace(self, identifier=identifier, variables=variables, trace={})
             for identifier in self.variables[IDENTIFIERS]
         ]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from airflow_provider_asyncapi.core.auth.registry import collect_auth_fields
+from airflow_provider_asyncapi.core.auth.registry import collect_auth_keys
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.events.plan import EventPlan
@@ -48,6 +48,11 @@ class Mistake:
 
     def __str__(self) -> str:
         return self.message if self.table is None else f"[{self.table}] {self.message}"
+
+    def describe_in(self, file: object) -> str:
+        """Return the mistake with its place in a file."""
+        place = file if self.line is None else f"{file}:{self.line}"
+        return f"{place}: {self}"
 
 
 def find_mistakes(text: str) -> list[Mistake]:
@@ -135,7 +140,7 @@ def _parser_of(table: str) -> Callable[[Mapping[str, Any]], object]:
 def _parse_connection(given: Mapping[str, Any]) -> object:
     if given.get("auth") in (None, "", "none"):
         # The connection may choose a kind of authentication, and these keys belong to one.
-        unused = collect_auth_fields()
+        unused = collect_auth_keys()
         general = {key: value for key, value in given.items() if key not in unused}
         return ConnectionSettings.parse({**general, **_HOST})
     return ConnectionSettings.parse({**given, **_HOST, **_CREDENTIALS})

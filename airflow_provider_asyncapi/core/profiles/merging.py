@@ -1,4 +1,4 @@
-"""Merge the parameters of a DAG with those of a profile, and a profile with the one that it extends."""
+"""Merge the parameters of a DAG with the parameters of a profile, and a profile with the one that it extends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def merge_parameters(table: str, profile: Mapping[str, Mapping[str, Any]], given
     Fill in from a profile what the DAG leaves out.
 
     :param table: the profile's table.
-    :param given: the parameters of the DAG; those that are None are left out.
+    :param given: the parameters of the DAG; None values are left out.
     :return: the parameters together. Headers, query parameters, captures and variables of both are joined; one body
         replaces another.
     """
@@ -34,7 +34,7 @@ def merge_parameters(table: str, profile: Mapping[str, Mapping[str, Any]], given
 
 def merge_table(defaults: Mapping[str, Any], explicit: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the keys of two tables; those of the second override those of the first.
+    Return the keys of two tables; the second table overrides the first.
 
     Headers, query parameters, captures and variables of both are joined; one body replaces another.
     """
@@ -55,7 +55,7 @@ def merge_profiles(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
     Return a profile with what it inherits from the profile that it extends.
 
     :param base: the profile that is extended, with what it inherits itself.
-    :param own: the profile; its keys override those of the base, table by table.
+    :param own: the profile; its keys override the keys of the base, table by table.
     """
     merged = {name: content for name, content in base.items() if name != EXTENDS}
     for table, content in own.items():

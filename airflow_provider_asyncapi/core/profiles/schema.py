@@ -9,14 +9,12 @@ from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, collect_ext
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.events.plan import event_parameters
 from airflow_provider_asyncapi.core.fetch.plan import fetch_parameters
-from airflow_provider_asyncapi.core.foreign_names import find_foreign_name
+from airflow_provider_asyncapi.core.foreign_names import describe_unknown_key, find_foreign_name
+from airflow_provider_asyncapi.core.parameter_names import RESULT_LIMITS
 from airflow_provider_asyncapi.core.profiles.merging import EXTENDS
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.submit.plan import SUBMIT_PARAMETERS
 from airflow_provider_asyncapi.core.wait.plan import WAIT_PARAMETERS
-
-#: The limits of a result, which aren't parameters of the plan of a fetch.
-RESULT_LIMITS = ("unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes")
 
 
 def profile_tables(profile: Mapping[str, Any] | None = None) -> Mapping[str, frozenset[str]]:
@@ -58,7 +56,7 @@ def check_profile(name: str, profile: Mapping[str, Any]) -> Mapping[str, Mapping
             raise ConfigurationError(f"profile {name!r}: [{table}] {problem}")
         if unknown := sorted(set(content) - tables[table]):
             raise ConfigurationError(
-                f"profile {name!r}: unknown key {unknown[0]!r} in [{table}]; known are"
+                f"profile {name!r}: {describe_unknown_key(unknown[0], tables[table])} in [{table}]; known are"
                 f" {', '.join(sorted(tables[table]))}"
             )
     return {table: profile.get(table, {}) for table in ("about", *tables)}

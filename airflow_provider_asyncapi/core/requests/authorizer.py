@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_provider_asyncapi.core.auth.base import AuthContext
-from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
 from airflow_provider_asyncapi.core.effects import Flow, Send
@@ -16,6 +16,9 @@ from airflow_provider_asyncapi.core.errors import AuthenticationError, Configura
 from airflow_provider_asyncapi.core.http.file_bodies import find_literal_bytes
 from airflow_provider_asyncapi.core.http.messages import Request, Response, validate_header
 from airflow_provider_asyncapi.core.http.redaction import contains_any_secret, is_sensitive_name
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.auth.tokens import Token
 
 #: Maximum number of requests of an auth flow. A challenge takes two; a faulty kind of authentication would send them
 #: for ever.
@@ -51,7 +54,7 @@ class RequestAuthorizer:
             self._is_trusted = self.api.settings.trusts(request.url)
             if not self._is_trusted:
                 _check_no_secrets(self.api, request)
-        return self._is_trusted and self.api.settings.auth.token_source is not None
+        return self._is_trusted and self.api.settings.auth.needs_token
 
     @property
     def is_constant(self) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVariableError, UnsafeValueError
+from airflow_provider_asyncapi.core.foreign_names import describe_unknown_key
 from airflow_provider_asyncapi.core.http.file_bodies import FileBody, RequestBody, SourceFile
 from airflow_provider_asyncapi.core.http.messages import parse_media_type, validate_header
 from airflow_provider_asyncapi.core.http.redaction import redact_url
@@ -23,8 +24,14 @@ from airflow_provider_asyncapi.core.text import escape_xml
 BODY_PARAMETERS = ("json", "xml", "data", "files")
 #: The parameter that makes a body of a file, for the requests that can send files.
 FILE_PARAMETER = "body"
+#: The requests that can send files, for messages.
+WHO_SENDS_FILES = (
+    "only the requests of a submit can send files (its own, prepare and start), and requests of the hook on a worker"
+)
+#: The key of that parameter for an upload that can be resumed.
+RESUME = "resume"
 #: The keys of that parameter, and of a part of ``files`` that is a file.
-_FILE_KEYS = ("path", "content_type", "max_bytes")
+_FILE_KEYS = ("path", "content_type", "max_bytes", RESUME)
 _PART_KEYS = ("path", "filename", "content_type", "max_bytes")
 _TEXT_PART_KEYS = ("content", "filename", "content_type")
 _DEFAULT_TYPE = "application/octet-stream"
@@ -56,7 +63,7 @@ class FileReference:
         """
         if unknown := set(given) - {*keys}:
             raise ConfigurationError(
-                f"{where} has the unknown key {min(map(str, unknown))!r}; it may have {', '.join(keys)}"
+                f"{where} has the {describe_unknown_key(min(map(str, unknown)), keys)}; it may have {', '.join(keys)}"
             )
         path, limit = given["path"], given.get("max_bytes")
         if not isinstance(path, str) and not hasattr(path, "__fspath__") and not hasattr(path, "as_uri"):
@@ -117,10 +124,7 @@ class Body:
         body = cls._parse(given, where)
         if body is not None and body.files and not sends_files:
             reference = next(iter(body.files.values()))
-            raise ConfigurationError(
-                f"{reference.where}.path: this request can't send a file: only the requests of a submit can"
-                " (its own, prepare and start), and those of the hook on a worker"
-            )
+            raise ConfigurationError(f"{reference.where}.path: this request can't send a file: {WHO_SENDS_FILES}")
         return body
 
     @classmethod
@@ -240,7 +244,7 @@ def _check_files(files: Any, where: str) -> Mapping[str, Any]:
             )
         if unknown := set(part) - {*_TEXT_PART_KEYS}:
             raise ConfigurationError(
-                f"{where}: files[{name!r}] has the unknown key {min(map(str, unknown))!r};"
+                f"{where}: files[{name!r}] has the {describe_unknown_key(min(map(str, unknown)), _TEXT_PART_KEYS)};"
                 " it may have content, filename and content_type"
             )
     return files

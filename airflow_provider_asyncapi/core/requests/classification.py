@@ -37,6 +37,16 @@ def rule_handles_status_code(rules: tuple[Rule, ...], response: Response, variab
         return False
 
 
+def rule_decides_without_body(rules: tuple[Rule, ...], response: Response, variables: Variables) -> bool:
+    """Return whether a rule decides about a response whose body isn't known: no rule up to this one tests the body."""
+    for rule in rules:
+        if rule.needs_body:
+            return False
+        if rule.matches(response, variables):
+            return True
+    return False
+
+
 def rule_handles_error_body(rules: tuple[Rule, ...], response: Response, variables: Variables) -> bool:
     """Return whether a rule that doesn't test the status code matches an error response."""
     if response.status < 400:  # noqa: PLR2004 - the errors

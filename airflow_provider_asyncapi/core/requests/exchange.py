@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
-from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, GetToken, Log, Polled, PollUntilChanged, Send, Sink
 from airflow_provider_asyncapi.core.errors import AuthenticationError, TransportError
@@ -15,6 +15,9 @@ from airflow_provider_asyncapi.core.requests.authorizer import RequestAuthorizer
 from airflow_provider_asyncapi.core.requests.redirects import RedirectChain, is_redirect
 from airflow_provider_asyncapi.core.requests.response_errors import NO_MESSAGE, extract_error_message, set_error_fields
 from airflow_provider_asyncapi.core.requests.response_policy import REPEATABLE, ResponsePolicy
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.auth.tokens import Token
 
 SkipIfUnchanged = Callable[[Response], Polled | None]
 
@@ -126,6 +129,9 @@ def _add_request_to_error(error: TransportError, request: Request, *, was_redire
 def _build_refusal_error(api: Api, request: Request, response: Response) -> AuthenticationError:
     """Return the error about a response that refuses a token which has just been renewed."""
     message = extract_error_message(api, response)
-    problem = f"{request} answered {response.status}, and by refresh_when the token isn't accepted"
-    error = AuthenticationError(f"{problem}: {message or NO_MESSAGE} (after the token was renewed)")
+    auth = api.settings.auth
+    by = "by refresh_when " if auth.refresh_when is not None else ""
+    advice = auth.explain_refusal(response, api.clock()) or "after the token was renewed"
+    problem = f"{request} answered {response.status}, and {by}the token isn't accepted"
+    error = AuthenticationError(f"{problem}: {message or NO_MESSAGE} ({advice})")
     return set_error_fields(error, request, response, message)

@@ -10,6 +10,7 @@ from airflow_provider_asyncapi.core.effects import Send
 from airflow_provider_asyncapi.core.errors import ThrottledError, TransportError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.requests.schedule import LONGEST_RETRY_AFTER, SHORTEST_WAIT, parse_retry_after
+from airflow_provider_asyncapi.core.text import format_number
 
 #: Status codes of a server that is overloaded and asks all clients to pause (RFC 6585, section 4; RFC 9110, 15.6.4).
 _OVERLOADED = frozenset({429, 503})
@@ -20,7 +21,7 @@ NOT_NEEDED = "its response is no longer needed"
 @dataclass(slots=True)
 class RateLimiter:
     """
-    Space the requests of a connection evenly, and refuse those that can wait while the API asks for a pause.
+    Space the requests of a connection evenly, and refuse requests that can wait while the API asks for a pause.
 
     A driver calls :meth:`reserve` before each request, sleeps for the returned time, and calls :meth:`observe` with the
     response.
@@ -44,7 +45,7 @@ class RateLimiter:
         """
         # Sleeping isn't exact, so a request after the pause may come a moment too early.
         if send.can_wait and (blocked_for := self._blocked_until - now) > SHORTEST_WAIT:
-            problem = f"not sent, since the API asks for no requests for {blocked_for:.3g} s"
+            problem = f"not sent, since the API asks for no requests for {format_number(blocked_for)} s"
             raise ThrottledError(f"{send.request}: {problem}", blocked_for)
         needed_for = math.inf if send.until is None else send.until - now
         rate = self.settings.requests_per_second

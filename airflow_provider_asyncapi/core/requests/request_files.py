@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from functools import partial
 
@@ -16,13 +17,15 @@ from airflow_provider_asyncapi.core.templates import Variables
 
 #: The files of a body, by the name of their part.
 Files = Mapping[str, SourceFile]
+#: The first byte of a body, and the end of it.
+_WHOLE = (0, None)
 
 
 def inspect_files(api: Api, template: RequestTemplate, variables: Variables) -> Flow[Files]:
     """
     Find the files that a request sends; their content isn't read.
 
-    :param variables: the variables that their paths may name: those of the task, and none of a response.
+    :param variables: the variables that their paths may name: variables of the task, and none of a response.
     :raises FileUnavailableError: if a file isn't there, or can't be read.
     :raises FileTooLargeError: if it is larger than ``max_bytes``.
     :raises ConfigurationError: if a path is invalid, or this process can't send files.
@@ -45,7 +48,13 @@ def inspect_files(api: Api, template: RequestTemplate, variables: Variables) -> 
 
 
 def build_request(
-    api: Api, template: RequestTemplate, variables: Variables, files: Files, *, reference_base: str | None = None
+    api: Api,
+    template: RequestTemplate,
+    variables: Variables,
+    files: Files,
+    *,
+    reference_base: str | None = None,
+    span: tuple[int, int | None] = _WHOLE,
 ) -> Flow[Request]:
     """
     Return a request; if it states or signs digests of files, they are read for that.
@@ -53,6 +62,7 @@ def build_request(
     :param variables: the return value of :meth:`~..connection.api.Api.merge_variables`.
     :param files: the files of its body.
     :param reference_base: the URL against which a relative reference from the API is resolved.
+    :param span: the first byte of the body that is sent, and the byte before which it ends; None for its end.
     :raises FileUnavailableError: if a file can't be read.
     :raises ConfigurationError: if a value isn't allowed in its place.
     """
@@ -60,8 +70,9 @@ def build_request(
     if files and template.body is not None:
         body, content_type = template.body.render(variables, files)
         algorithms = find_algorithms(template.find_body_variables()) | api.settings.auth.body_algorithms
-        if algorithms and isinstance(body, FileBody):
-            body = yield RunBlocking(partial(body.with_digests, algorithms))
+        if isinstance(body, FileBody) and (algorithms or span != _WHOLE):
+            body = dataclasses.replace(body, start=span[0], stop=span[1])
+            body = (yield RunBlocking(partial(body.with_digests, algorithms))) if algorithms else body
         rendered = body, content_type
     return api.render_request(template, variables, reference_base=reference_base, body=rendered)
 

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
+from airflow_provider_asyncapi.core.requests.resume_plan import ResumePlan
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
 from airflow_provider_asyncapi.core.status import rules
 from airflow_provider_asyncapi.core.status.rules import Rule
@@ -27,6 +28,7 @@ class RequestStep:
     :param rules: the rules that classify the response; without a match 2xx is a success.
     :param captures: the selectors of the captured values.
     :param error_message: the selector of the API's own message about an error.
+    :param resume: the way in which its upload of a file is resumed; None if it isn't.
     """
 
     name: str
@@ -34,11 +36,12 @@ class RequestStep:
     rules: tuple[Rule, ...] = ()
     captures: Mapping[str, SelectorChain] = field(default_factory=dict)
     error_message: SelectorChain | None = None
+    resume: ResumePlan | None = None
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether the request contains the idempotency key, by which the API recognizes a repetition."""
-        return IDEMPOTENCY_KEY in self.request.find_variables()
+        """Whether the API recognizes a repetition: by the idempotency key, or since it states what it has of a file."""
+        return self.resume is not None or IDEMPOTENCY_KEY in self.request.find_variables()
 
     @classmethod
     def parse(
@@ -63,6 +66,7 @@ class RequestStep:
             request = RequestTemplate.parse(
                 given, name, method=method, also=STEP_PARAMETERS, complete=complete, sends_files=sends_files
             )
+            resume = ResumePlan.parse_optional(given, request, name)
         if name == "submit":
             step_rules = rules.parse_rules(given.get("rules"))
         else:
@@ -74,6 +78,7 @@ class RequestStep:
             step_rules,
             parse_captures(given.get("capture"), "capture"),
             SelectorChain.parse_optional(given.get("error_message"), "error_message"),
+            resume,
         )
 
     @classmethod

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.foreign_names import find_foreign_name
+from airflow_provider_asyncapi.core.foreign_names import describe_unknown_key, find_foreign_name
 from airflow_provider_asyncapi.core.http.file_bodies import BODY_VARIABLES, RequestBody, describe_body
 from airflow_provider_asyncapi.core.http.messages import Request, validate_header
 from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
@@ -95,7 +95,9 @@ class RequestTemplate:
         known = (*REQUEST_PARAMETERS, *([FILE_PARAMETER] if sends_files else []), *also)
         unknown = [name for name in given if name not in (*known, FILE_PARAMETER)]
         if unknown:
-            raise ConfigurationError(f"{where}: unknown key {unknown[0]!r}; a request has {', '.join(known)}")
+            raise ConfigurationError(
+                f"{where}: {describe_unknown_key(unknown[0], known)}; a request has {', '.join(known)}"
+            )
         body = Body.parse(given, where, sends_files=sends_files)
         chosen = given.get("method") or method or ("POST" if body else "GET")
         if not isinstance(chosen, str) or chosen.upper() not in METHODS:
@@ -126,7 +128,7 @@ class RequestTemplate:
         return BODY_VARIABLES.intersection(name for text in texts for name in templates.find_variables(text))
 
     def render_url(self, variables: Variables, base_url: str, *, reference_base: str | None = None) -> str:
-        """Return the URL of the request without its query parameters; the arguments are those of :meth:`render`."""
+        """Return the URL of the request without its query parameters; :meth:`render` describes the arguments."""
         return templates.render_url(self.endpoint, variables, base_url, reference_base=reference_base)
 
     def render(

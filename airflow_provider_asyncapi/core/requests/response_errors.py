@@ -52,7 +52,7 @@ def extract_error_message(
     Return the API's own message about a failure, without secrets; None if there is none.
 
     :param selector: the selector of the message.
-    :param variables: variables that the selector may use; by default those of the connection.
+    :param variables: variables that the selector may use; by default the variables of the connection.
     """
     message = find_error_message(response, selector, api.scope if variables is None else variables)
     return api.redact.excerpt_with_end(message) if message else None
@@ -101,10 +101,14 @@ def build_rejection_error(
     api_message = extract_error_message(api, response, message)
     answered = f"{describe_answered_request(request, response)} answered {response.status}, expected {expected}"
     text = f"{answered}: {api_message or NO_MESSAGE}"
-    is_renewed = settings.auth.token_source is not None and response.status in settings.auth.refresh_codes
-    if response.status in _UNAUTHORIZED or is_renewed:
-        url = response.url or request.url
-        if not settings.trusts(url) and urlsplit(url).query:
+    is_renewed = settings.auth.needs_token and response.status in settings.auth.refresh_codes
+    url = response.url or request.url
+    # Another host has got no credentials.
+    explanation = settings.auth.explain_refusal(response, api.clock()) if settings.trusts(url) else ""
+    if response.status in _UNAUTHORIZED or is_renewed or explanation:
+        if explanation:
+            advice = explanation
+        elif not settings.trusts(url) and urlsplit(url).query:
             advice = "another host gets no credentials; if the link is signed, it may have expired"
         elif not settings.trusts(url):
             advice = "credentials aren't sent to another host, unless the connection's trusted_hosts lists it"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, TransportError, UnavailableError
-from airflow_provider_asyncapi.core.http.downloads import Download
 from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Request, Response
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.response_errors import build_transient_error
 from airflow_provider_asyncapi.core.requests.response_policy import REPEATABLE, ResponsePolicy
 from airflow_provider_asyncapi.core.requests.retry_hints import read_retry_after
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
+from airflow_provider_asyncapi.core.text import format_number
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.http.downloads import Download
 
 
 @dataclass(slots=True)
@@ -24,10 +28,21 @@ class RetryBudget:
 
     :param schedule: the number of errors that is too many, and the delays.
     :param errors: the number of errors so far.
+    :param reached: the largest number of bytes that an interrupted transfer has kept.
     """
 
     schedule: PollSchedule
     errors: int = 0
+    reached: int = 0
+
+    def count_progress(self, kept: int) -> None:
+        """
+        End the row of errors if a transfer that is resumed after each of them makes progress.
+
+        :param kept: the number of bytes that it has kept.
+        """
+        if kept > self.reached:
+            self.reached, self.errors = kept, min(self.errors, 1)
 
     def next_delay(self, api: Api, problem: AsyncApiError, response: Response | None = None) -> float:
         """
@@ -60,7 +75,7 @@ class RetryBudget:
             retry_after = read_retry_after(api, self.schedule, response)
             advice = f"the next try may be in {retry_after or delay:.0f} s, which is too long for a worker to wait"
             raise UnavailableError(f"{problem}; {advice}").set_fields_from(problem)
-        yield Log(logging.WARNING, f"{problem}; trying again in {delay:.3g} s")
+        yield Log(logging.WARNING, f"{problem}; trying again in {format_number(delay)} s")
         yield Sleep(delay)
 
 
@@ -82,12 +97,11 @@ def send_with_retries(
     :raises UnavailableError: after too many transient errors in a row. A transfer that makes progress ends the row.
     """
     budget = RetryBudget(schedule)
-    reached = 0
     while True:
         response: Response | None = None
         sent = request if download is None else download.prepare_request(request)
-        if download is not None and download.kept_bytes > reached:
-            reached, budget.errors = download.kept_bytes, min(budget.errors, 1)
+        if download is not None:
+            budget.count_progress(download.kept_bytes)
         try:
             response = yield from send(api, sent, policy, sink=download, limit=limit)
             if download is not None and download.refuses_range(response):

@@ -12,7 +12,7 @@ from typing import Any
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.dates import parse_http_date
 from airflow_provider_asyncapi.core.json_values import as_moment, as_number
-from airflow_provider_asyncapi.core.parameters import parse_whole_number
+from airflow_provider_asyncapi.core.parameter_values import parse_whole_number
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import CONNECTION
 

@@ -6,8 +6,10 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log
@@ -23,6 +25,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY, Outcome
 from airflow_provider_asyncapi.core.requests.classification import (
     is_transient,
@@ -48,6 +51,12 @@ from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, cap
 from airflow_provider_asyncapi.core.status import rules
 from airflow_provider_asyncapi.core.templates import Variables
 
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.requests import resumable_upload
+else:
+    # Few requests send a file in parts.
+    resumable_upload = LazyModule("airflow_provider_asyncapi.core.requests.resumable_upload")
+
 _NO_VARIABLES: Variables = MappingProxyType({})
 
 
@@ -66,7 +75,7 @@ def send_step(
 
     :param policy: what its responses mean, beside the rules of the step.
     :param base: the URL against which references from the API are resolved.
-    :param path_variables: the variables that the paths of files may name: those of the task, and none of a response.
+    :param path_variables: the variables that the paths of files may name: the task's, and none of a response.
     :return: the response, and its outcome by the rules; None if no rule matches.
     :raises AmbiguousSubmitError: if the request may have been carried out, and can't be repeated.
     :raises JobFailedError: if a rule classifies the response as a failure.
@@ -75,22 +84,27 @@ def send_step(
     :raises FileUnavailableError: if a file of the body can't be read, or changes while it is sent.
     """
     files = yield from inspect_files(api, step.request, path_variables)
-    request = yield from build_request(api, step.request, scope, files, reference_base=base)
+    transfer: _WholeRequest | resumable_upload.ResumableUpload
+    if step.resume is None:
+        request = yield from build_request(api, step.request, scope, files, reference_base=base)
+        transfer = _WholeRequest(api, step, request)
+    else:
+        transfer = resumable_upload.ResumableUpload(api, step.resume, step.request, scope, files[""], base)
+        request = yield from transfer.build_request()
     budget = RetryBudget(schedule)
     sending_policy = policy.also_final(step.rules, scope)
     while True:
         response: Response | None = None
         problem: AsyncApiError
         try:
-            sending = _send_until_accepted(api, step, request, sending_policy)
-            response = yield from _mark_repetition(budget, sending)
+            response = yield from _mark_repetition(budget, transfer.send(sending_policy))
         except TransportError as error:
             if not policy.may_repeat(request, error):
                 raise build_ambiguous_error(step, request, error) from error
             problem = error
         else:
             outcome = _find_outcome(api, step, request, response, scope)
-            if outcome is None and not is_transient(response.status):
+            if outcome is None and not transfer.takes_for_transient(response):
                 if policy.accepts(response):
                     return response, None
                 raise build_rejection_error(api, request, response, message=step.error_message)
@@ -100,7 +114,25 @@ def send_step(
             # A rule with the outcome RETRY states that the request wasn't processed.
             if outcome is None and not policy.may_repeat(request, response):
                 raise build_ambiguous_error(step, request, problem) from problem
+        budget.count_progress(transfer.received)
         yield from budget.wait_before_retry(api, problem, response)
+
+
+@dataclass(frozen=True, slots=True)
+class _WholeRequest:
+    """The transfer of a request that is sent as a whole, with the interface of :class:`~.ResumableUpload`."""
+
+    api: Api
+    step: RequestStep
+    request: Request
+    received: int = 0
+
+    def send(self, policy: ResponsePolicy) -> Flow[Response]:
+        return _send_until_accepted(self.api, self.step, self.request, policy)
+
+    @staticmethod
+    def takes_for_transient(response: Response) -> bool:
+        return is_transient(response.status)
 
 
 def _mark_repetition(budget: RetryBudget, sending: Flow[Response]) -> Flow[Response]:

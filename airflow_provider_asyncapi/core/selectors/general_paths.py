@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Any
 
 from jsonpath_ng import Child, Fields, Index, JSONPath, Parent, Root, Slice, This, Where
@@ -37,6 +39,8 @@ _FILTER_SIZE_FACTOR, _QUADRATIC_DIVISOR = 8, 64
 _FILTER_BATCH = 4096
 #: The number of items at the end of a list that a slice may take (``[-1:]``) from a document of any size.
 _MAX_TAIL = 100
+#: The number of items whose values are compared to explain why none matches.
+_MAX_COMPARED = 100
 #: A quoted string, which may contain anything.
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""", re.DOTALL)
 _PYTHON_REGEX = (
@@ -203,6 +207,36 @@ def _finds_several(step: JSONPath) -> bool:
         # `[-1:]` is the last item, and `[2:3]` the third.
         return (step.start, step.end) != (-1, None) and (step.start is None or step.end != step.start + 1)
     return not isinstance(step, Root | This | Len | SortedThis | Split | Str)
+
+
+def find_type_mismatch(path: str, document: JsonValue) -> tuple[str, JsonValue, Any] | None:
+    """
+    Return why a filter matches no item: it compares a value with the same text in another type, as 7 with "7".
+
+    :return: the path of the value in the item, the value, and the operand; None if no filter does this. The first
+        items of the first filter are looked at.
+    """
+    steps = list(_walk_steps(_compile(path)))
+    for number, step in enumerate(steps):
+        if not isinstance(step, Filter):
+            continue
+        holders = _evaluate(_join_steps(steps[:number]), document)
+        lists = (each for each in holders if isinstance(each, list))
+        items = list(islice(chain.from_iterable(lists), _MAX_COMPARED))
+        for comparison in step.expressions:
+            if comparison.op not in ("=", "=="):
+                continue
+            for value in (each for item in items for each in _evaluate(comparison.target, item)):
+                if _is_same_text(value, comparison.value):
+                    return f"@.{comparison.target}".replace("`this`.", ""), value, comparison.value
+        return None
+    return None
+
+
+def _is_same_text(value: JsonValue, operand: Any) -> bool:
+    """Return whether one of two values is a string, and the other a number or a boolean that is written alike."""
+    text, other = (value, operand) if isinstance(value, str) else (operand, value)
+    return isinstance(text, str) and isinstance(other, int | float) and json.dumps(other) == text
 
 
 def _visits_few_values(step: JSONPath) -> bool:

@@ -179,7 +179,7 @@ def _translate_sequence(items: Iterable[tuple[Any, Any]], flags: int) -> str:
     """
     Write parts of a pattern that follow each other.
 
-    :param flags: those that hold there.
+    :param flags: the flags that apply there.
     """
     return "".join(_translate_part(kind, argument, flags) for kind, argument in items)
 

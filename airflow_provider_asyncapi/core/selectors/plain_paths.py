@@ -19,7 +19,7 @@ _PLAIN_STEP = re.compile(
     re.ASCII,
 )
 #: Words that jsonpath-ng's grammar reads as operators.
-_RESERVED = frozenset({"where", "wherenot"})
+RESERVED = frozenset({"where", "wherenot"})
 
 #: None, once at most, stands for each item of a list.
 PathSteps: TypeAlias = tuple[str | int | None, ...]
@@ -39,7 +39,7 @@ def parse_plain_path(path: str) -> PathSteps | None:
     position = 0
     while position < len(text):
         match = _PLAIN_STEP.match(text, position)
-        if match is None or match["name"] in _RESERVED:
+        if match is None or match["name"] in RESERVED:
             return None
         if match["each"]:
             if None in steps:

@@ -8,21 +8,29 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, SelectorError, UnsafeValueError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, is_blank
+from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.core.selectors import elements
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
 from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
-from airflow_provider_asyncapi.core.selectors.kinds import Suffixes, split_selector
-from airflow_provider_asyncapi.core.selectors.suggestions import MAX_SUGGESTIONS
+from airflow_provider_asyncapi.core.selectors.registry import Suffixes, split_selector
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSyntax, Source
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.selectors import suggestions
+else:
+    # They are made for the message of an error.
+    suggestions = LazyModule("airflow_provider_asyncapi.core.selectors.suggestions")
 
 #: A variable's value that may be inserted outside of quotes without changing what the selector means.
 _WORD = re.compile(r"[\w-]+")
+#: The maximum number of reasons in a message about several selectors that find nothing.
+_MAX_REASONS = 2
 _QUOTES = re.compile(r"[\"'\\]")
 
 
@@ -140,8 +148,25 @@ class Selector:
         :raises AsyncApiError: as :meth:`find_all` does.
         """
         kind, path, _ = self._render_parts(variables)
-        found = any(value is not None for value in kind.find(path, response, elements.read_text))
-        return [] if found else kind.suggest(path, response)
+        return [] if self._finds_before_suffix(kind, path, response) else kind.suggest(path, response)
+
+    def explain(self, response: Response, variables: templates.Variables, *, has_nearest: bool) -> str:
+        """
+        Return why the selector finds nothing, as a part of a message; empty if that isn't known.
+
+        The text contains names of the response, but no values.
+
+        :param has_nearest: whether the message names near values, so that it doesn't need a list of names.
+        :raises AsyncApiError: as :meth:`find_all` does.
+        """
+        kind, path, _ = self._render_parts(variables)
+        if self._finds_before_suffix(kind, path, response):
+            return ""
+        return kind.explain(path, response, has_nearest=has_nearest)
+
+    @staticmethod
+    def _finds_before_suffix(kind: SelectorKind, path: str, response: Response) -> bool:
+        return any(value is not None for value in kind.find(path, response, elements.read_text))
 
     def variable_names(self) -> list[str]:
         """Return the names of the selector's variables; braces in a regular expression aren't variables."""
@@ -310,15 +335,21 @@ class SelectorChain:
 
     def describe_nearest(self, response: Response, variables: templates.Variables) -> str:
         """
-        Return the end of a message about selectors that find nothing: the selectors of the nearest values.
+        Return the end of a message about selectors that find nothing: the selectors of the nearest values, and reasons.
 
-        The text contains names of the response, but no values; it is empty if nothing is near.
+        The text contains names of the response, but no values; it is empty if nothing is known.
         """
         nearest: list[str] = []
+        reasons: list[str] = []
         for selector in self.selectors:
             with contextlib.suppress(AsyncApiError):
                 nearest += [each for each in selector.suggest(response, variables) if each not in nearest]
-        return f"; there is {' and '.join(nearest[:MAX_SUGGESTIONS])}" if nearest else ""
+        for selector in self.selectors:
+            with contextlib.suppress(AsyncApiError):
+                reason = selector.explain(response, variables, has_nearest=bool(nearest))
+                reasons += [reason] if reason and reason not in reasons else []
+        there = [f"there is {' and '.join(nearest[: suggestions.MAX_SUGGESTIONS])}"] if nearest else []
+        return "".join(f"; {each}" for each in (*there, *reasons[:_MAX_REASONS]))
 
     def find_value(self, response: Response, variables: templates.Variables) -> JsonValue:
         """Return the value of the first selector that finds something; None if no selector does."""

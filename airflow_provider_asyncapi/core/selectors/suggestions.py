@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.core.selectors.plain_paths import follow, parse_plain_path
+from airflow_provider_asyncapi.core.selectors.plain_paths import RESERVED, follow, parse_plain_path
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -22,6 +22,10 @@ _MAX_VISITED = 10_000
 _MAX_LENGTH = 100
 #: Two names that have at least this in common are probably meant to be the same.
 _MIN_SIMILARITY = 0.75
+#: Many headers end with `id`, such as X-Request-ID.
+_MIN_LENGTH_IN_HEADER = 3
+#: The beginnings of headers that are never about a job.
+_OTHER_HEADERS = ("content-", "date", "transfer-", "access-control-")
 _NAME_IN_PATH = re.compile(r"""["']([^"']+)["']|([A-Za-z_][\w-]*)""")
 _PLAIN_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _LAST_XPATH_STEP = re.compile(r"(?P<at>@)?(?:[\w.-]+:)?(?P<name>[A-Za-z_][\w.-]*)(?:\)|\[[^\[\]]*\])*\s*$")
@@ -115,7 +119,7 @@ def _format_step(step: str | int) -> str:
     if isinstance(step, int):
         return f"[{step}]"
     quote = "'" if '"' in step else '"'
-    return f".{step}" if _PLAIN_NAME.fullmatch(step) else f".{quote}{step}{quote}"
+    return f".{step}" if _PLAIN_NAME.fullmatch(step) and step not in RESERVED else f".{quote}{step}{quote}"
 
 
 def suggest_xpaths(path: str, root: etree._Element) -> list[str]:
@@ -155,3 +159,16 @@ def suggest_names(wanted: str, names: Collection[str]) -> list[str]:
     """Return the names that are nearest to one that isn't there, the nearest first."""
     ranked = [(rank, name) for name in names if (rank := _rank_name(wanted, name)) is not None]
     return [name for _, name in sorted(ranked)][:MAX_SUGGESTIONS]
+
+
+def suggest_headers(path: str, names: Collection[str]) -> list[str]:
+    """
+    Return the names of the headers that are nearest to the last name of a JSONPath, the nearest first.
+
+    Some APIs send the status in a header such as ``X-Job-State``. Headers about the body or the connection are left
+    out, and short names, with which many others end.
+    """
+    wanted = _read_names(path)[-1:]
+    if not wanted or len(wanted[0]) < _MIN_LENGTH_IN_HEADER:
+        return []
+    return suggest_names(wanted[0], [name for name in names if not name.lower().startswith(_OTHER_HEADERS)])

@@ -99,6 +99,17 @@ class SelectorKind(SelectorSyntax):
         """
         return []
 
+    def explain(self, path: str, response: Response, *, has_nearest: bool) -> str:
+        """
+        Return why a path finds nothing, as a part of a message; empty if that isn't known.
+
+        The text may contain names of the response, but no values.
+
+        :param has_nearest: whether :meth:`suggest` finds near values, so that a list of names isn't needed.
+        :raises ContentError: if the body can't be read.
+        """
+        return ""
+
     def split_at_array(self, path: str) -> ItemPath | None:
         """Return the path into an array of the JSON body whose items can be read one by one; None for other paths."""
         return None

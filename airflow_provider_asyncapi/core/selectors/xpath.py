@@ -133,7 +133,7 @@ def _find_namespaces(root: etree._Element, prefixes: set[str]) -> dict[str, str]
 
 
 def _find_prefixes(path: str) -> set[str]:
-    """Return the prefixes that a path uses, without those that only look like one in its string literals."""
+    """Return the prefixes that a path uses, without texts that only look like one in its string literals."""
     return set(_PREFIX.findall(_STRING.sub("''", path))) - {"xml"}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, SelectorError
 from airflow_provider_asyncapi.core.json_values import (
@@ -23,8 +23,14 @@ from airflow_provider_asyncapi.core.json_values import (
     parse_iso_time,
     to_comparable,
 )
+from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.core.registry import Registry
-from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.selectors import patterns
+else:
+    # Few rules have a regular expression.
+    patterns = LazyModule("airflow_provider_asyncapi.core.selectors.patterns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ def _parse_regex(given: Any, where: str) -> str:
     if not isinstance(given, str):
         raise ConfigurationError(f"{where} needs a regular expression, not {given!r}")
     try:
-        parse_pattern(given)
+        patterns.parse_pattern(given)
     except SelectorError as error:
         raise ConfigurationError(f"{where} needs a regular expression: {error}") from None
     return given
@@ -144,7 +150,7 @@ def _subtract(value: JsonValue, operand: Bound) -> float | None:
 
 
 def _matches(value: JsonValue, operand: str, ignore_case: bool) -> bool:
-    return parse_pattern(operand, ignore_case=ignore_case).matches(as_text(value))
+    return patterns.parse_pattern(operand, ignore_case=ignore_case).matches(as_text(value))
 
 
 _VALUES = "a string, a number or a boolean, or a list of these"

@@ -215,6 +215,11 @@ class Rule:
         return any(condition.tests_status_code for condition in self.conditions)
 
     @property
+    def needs_body(self) -> bool:
+        """Whether a condition tests something in the body."""
+        return any(condition.selector.needs_body for condition in self.conditions)
+
+    @property
     def may_read_errors(self) -> bool:
         """Whether an error response may match: not if the outcome is a success, or if no value has to be found."""
         needs_value = any(condition.needs_value for condition in self.conditions)

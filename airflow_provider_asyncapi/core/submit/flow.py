@@ -4,56 +4,53 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
-from http import HTTPStatus
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.effects import Flow, Log, SaveSubmission, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Flow, Log, SaveSubmission
 from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,
     AsyncApiError,
     ConfigurationError,
-    ContentError,
     FileUnavailableError,
-    JobFailedError,
     JobNotFoundError,
     MissingValueError,
-    RedirectError,
     RequestRejectedError,
     ResultTooLargeError,
     UnavailableError,
     UnstorableValueError,
 )
-from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.file_bodies import BODY_VARIABLES
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.http.redaction import redact_url
-from airflow_provider_asyncapi.core.jobs.handle import JobHandle, check_identifier
-from airflow_provider_asyncapi.core.json_values import as_list
-from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, IDENTIFIERS, Outcome
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.jobs.profile_version import advise_on_address
+from airflow_provider_asyncapi.core.lazy import LazyModule
+from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, Outcome
 from airflow_provider_asyncapi.core.requests.request_files import inspect_files
-from airflow_provider_asyncapi.core.requests.response_errors import (
-    build_rejection_error,
-    describe_bad_response,
-    set_error_fields,
-)
 from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
-from airflow_provider_asyncapi.core.requests.retries import send_with_retries
 from airflow_provider_asyncapi.core.requests.step_flow import (
     build_ambiguous_error,
-    extract_captures,
     send_step,
-    warn_missing_captures,
 )
-from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
-from airflow_provider_asyncapi.core.submit.changed_request import resolve_changed_request
-from airflow_provider_asyncapi.core.submit.plan import Lookup, SubmitPlan
+from airflow_provider_asyncapi.core.submit.identifiers import add_identifier
+from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.prepare import make_placeholders, send_prepare_requests
+from airflow_provider_asyncapi.core.submit.saving import (
+    NOT_SUBMITTED,
+    save_before_sending,
+    save_handle,
+    save_if_not_submitted,
+)
 from airflow_provider_asyncapi.core.submit.submission import Submission, digest_parts, fingerprint
 from airflow_provider_asyncapi.core.templates import Variables
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.submit import changed_request, lookup_flow
+else:
+    # Only a later try needs them, after a request whose response was lost or that has changed.
+    changed_request = LazyModule("airflow_provider_asyncapi.core.submit.changed_request")
+    lookup_flow = LazyModule("airflow_provider_asyncapi.core.submit.lookup_flow")
 
 #: Status codes of redirects that name another address for the same request; the Location of others may be the job.
 _MOVED = frozenset({301, 307, 308})
@@ -61,10 +58,6 @@ _MOVED = frozenset({301, 307, 308})
 _PLACEHOLDERS = {IDEMPOTENCY_KEY: "key", CALLBACK_URL: "https://callback.invalid"}
 #: Placeholders for values that aren't known without reading the files of a request.
 _BODY_PLACEHOLDERS = dict.fromkeys(BODY_VARIABLES, "body")
-#: Errors after which the API is known to have made no job of the request.
-_REJECTED = (RequestRejectedError, RedirectError, JobFailedError)
-#: Errors after which a request may not have been carried out.
-_NOT_SUBMITTED = (*_REJECTED, UnavailableError, FileUnavailableError)
 
 
 def submit(
@@ -117,7 +110,7 @@ def _identify_requests(
 
     An earlier try may have sent a file that isn't there any more; then the requests count as unchanged.
 
-    :param variables: all variables, with placeholders for those that differ from try to try.
+    :param variables: all variables, with placeholders for values that differ from try to try.
     :raises FileUnavailableError: if a file isn't there, and no earlier try may have sent it.
     """
     requests: list[Request] = []
@@ -164,7 +157,7 @@ def _resume_submission(
         yield Log(logging.INFO, f"Submitting a new job, since the task was cleared{before}")
         return new
     if saved.fingerprint not in ("", new.fingerprint):
-        settled = yield from resolve_changed_request(api, plan, new, saved)
+        settled = yield from changed_request.resolve_changed_request(api, plan, new, saved)
         if settled.handle is None and not settled.sent:
             return settled
         saved = settled
@@ -191,6 +184,8 @@ def _resume_submission(
         fingerprint=new.fingerprint,
         parts=new.parts,
         generation=new.generation,
+        # An earlier try may have submitted the job as the profile described it then.
+        profile=saved.profile if saved.sent else new.profile,
     )
     if saved.generation is None:
         # The record counts for this Clear of the task, even if it belongs to another; the next Clear makes a new job.
@@ -205,7 +200,7 @@ def _resume_without_job(
     """Return the submission to continue with after a try that may have submitted a job, but saved no handle."""
     if plan.lookup is not None:
         yield Log(logging.INFO, "Looking the job up, since an earlier try may have submitted it")
-        return (yield from _look_up_job(api, plan, plan.lookup, record, scope))
+        return (yield from lookup_flow.look_up_job(api, plan, plan.lookup, record, scope))
     if plan.is_repeatable:
         yield Log(
             logging.INFO, "Submitting again with the same idempotency key, since an earlier try may have submitted it"
@@ -236,22 +231,23 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
             raise
         problem = error.__cause__
         yield Log(logging.WARNING, f"{problem}; looking the job up")
-        found = yield from _look_up_job(api, plan, plan.lookup, record, scope)
+        found = yield from lookup_flow.look_up_job(api, plan, plan.lookup, record, scope)
         if found.handle is None:
             # The API may still process the request, so this try doesn't send it again.
             raise UnavailableError(f"{problem}; the lookup finds no job; a later try may submit it") from problem
         return found
-    except _NOT_SUBMITTED as error:
-        yield from _save_if_not_submitted(record, error, policy)
+    except NOT_SUBMITTED as error:
+        yield from save_if_not_submitted(record, error, policy)
         if isinstance(error, JobNotFoundError):
             # A submit asks for no job, so a 404 is about the address.
-            raise RequestRejectedError(str(error)).set_fields_from(error) from None
+            message = f"{error}{advise_on_address(record.profile)}"
+            raise RequestRejectedError(message).set_fields_from(error) from None
         raise
     address = redact_url(response.url.partition("?")[0])
     handle = JobHandle(None, outcome or Outcome.RUNNING, submitted_at=record.sent_at, urls={"submit": address})
     handle = handle.with_variables({**record.captured, **plan.variables})
     try:
-        handle = _add_identifier(api, plan, response, scope, handle)
+        handle = add_identifier(api, plan, response, scope, handle)
     except MissingValueError as error:
         yield SaveSubmission(
             dataclasses.replace(record, sent=True, problem=f"an earlier try has submitted the job, but {error}")
@@ -261,82 +257,6 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
         yield Log(logging.INFO, f"Submitted job {api.redact(str(handle.identifier))} ({address})")
     request = Request(plan.submit.request.method, response.url)
     return (yield from save_handle(record, handle, plan.submit.captures, request, response, scope))
-
-
-def save_before_sending(record: Submission, sending: Flow[T]) -> Flow[T]:
-    """Run a flow, and save just before its first request that the request may have been sent."""
-    is_saved = False
-    with FlowSteps(sending) as steps:
-        for effect in steps:
-            # A token request before it doesn't count.
-            if isinstance(effect, Send) and not is_saved:
-                is_saved = True
-                yield SaveSubmission(dataclasses.replace(record, sent=True))
-            yield from steps.forward(effect)
-    return steps.result
-
-
-def save_handle(
-    record: Submission,
-    handle: JobHandle,
-    captures: Mapping[str, SelectorChain],
-    request: Request,
-    response: Response,
-    scope: Variables,
-) -> Flow[Submission]:
-    """Save the handle, with the captures of the response, before the flow continues."""
-    record = dataclasses.replace(record, answered=record.answered + 1, sent=False, handle=handle, problem="")
-    found = extract_captures(captures, response, scope)
-    try:
-        handle = handle.with_variables(found)
-    except (ResultTooLargeError, UnstorableValueError) as error:
-        yield SaveSubmission(record)
-        error.set_job(handle.identifier, handle.status)
-        raise
-    record = dataclasses.replace(record, handle=handle)
-    yield SaveSubmission(record)
-    yield from warn_missing_captures(captures, found, request)
-    return record
-
-
-def _save_if_not_submitted(record: Submission, error: Exception, policy: ResponsePolicy) -> Flow[None]:
-    """Save that a request was not carried out, if that is certain."""
-    # A repeatable request may have been sent several times, and the last error says nothing about the earlier ones.
-    is_unsent = isinstance(error, FileUnavailableError) and not error.sent
-    if isinstance(error, _REJECTED) or is_unsent or not policy.is_repeatable:
-        yield SaveSubmission(record)
-
-
-def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission, scope: Variables) -> Flow[Submission]:
-    """
-    Search the API for the job, more than once, since a new job may take a moment to appear.
-
-    :return: the submission with the handle, or without one if no job was submitted.
-    """
-    variables = {**scope, IDEMPOTENCY_KEY: record.key}
-    request = api.render_request(lookup.request, variables)
-    for attempt in range(1, plan.schedule.max_errors + 1):
-        response = yield from send_with_retries(api, request, plan.schedule)
-        if not response.ok and response.status != HTTPStatus.NOT_FOUND:
-            raise build_rejection_error(api, request, response, message=plan.submit.error_message)
-        try:
-            found = None
-            if response.ok:
-                found = _find_identifiers(plan, lookup.identifier, response, variables, null_is_none=True)
-        except (ContentError, MissingValueError) as error:
-            missing_one = MissingValueError(f"lookup: {describe_bad_response(api, request, response, error)}")
-            raise set_error_fields(missing_one, request, response) from None
-        if found is not None:
-            yield Log(logging.INFO, f"The lookup has found job {api.redact(', '.join(map(str, found[1])))}")
-            submitted = api.render_address(plan.submit.request, variables)
-            address = redact_url(submitted.url.partition("?")[0])
-            handle = JobHandle(None, submitted_at=record.sent_at, urls={"submit": address})
-            handle = _set_identifiers(plan, handle.with_variables({**record.captured, **plan.variables}), *found)
-            return (yield from save_handle(record, handle, lookup.captures, request, response, variables))
-        if attempt < plan.schedule.max_errors:
-            yield Sleep(plan.schedule.delay_after_error(attempt, None, None, api.rng))
-    yield Log(logging.INFO, "The lookup finds no job: it wasn't submitted")
-    return dataclasses.replace(record, sent=False)
 
 
 def _send_start_requests(
@@ -356,8 +276,8 @@ def _send_start_requests(
         try:
             sending = send_step(api, step, scope, plan.schedule, policy, base=base, path_variables=plan.variables)
             response, outcome = yield from save_before_sending(record, sending)
-        except _NOT_SUBMITTED as error:
-            yield from _save_if_not_submitted(record, error, policy)
+        except NOT_SUBMITTED as error:
+            yield from save_if_not_submitted(record, error, policy)
             raise
         handle = dataclasses.replace(handle, outcome=outcome or Outcome.RUNNING)
         yield Log(logging.INFO, f"Started job {api.redact(str(handle.identifier))}")
@@ -365,47 +285,3 @@ def _send_start_requests(
         record = yield from save_handle(record, handle, step.captures, request, response, scope)
         handle = record.handle or handle
     return handle
-
-
-def _add_identifier(api: Api, plan: SubmitPlan, response: Response, scope: Variables, handle: JobHandle) -> JobHandle:
-    """Return the handle with the identifier; a job that is over needs none."""
-    try:
-        found = _find_identifiers(plan, plan.identifier, response, scope)
-        if found is None:
-            nearest = plan.identifier.describe_nearest(response, scope)
-            raise MissingValueError(f"nothing found{nearest}")  # noqa: TRY301 - one message for all that can be wrong
-    except (ContentError, MissingValueError) as error:
-        if handle.outcome.is_final:
-            return handle
-        request = Request(plan.submit.request.method, response.url)
-        answer = describe_bad_response(api, request, response, error)
-        problem = MissingValueError(f"submit: there is no job identifier at {plan.identifier}: {answer}")
-        raise set_error_fields(problem, request, response) from None
-    return _set_identifiers(plan, handle, *found)
-
-
-def _find_identifiers(
-    plan: SubmitPlan, chain: SelectorChain, response: Response, scope: Variables, *, null_is_none: bool = False
-) -> tuple[str, list[str | int]] | None:
-    """
-    Return the selector that finds identifiers, and the identifiers: of one job, or of each if the submit makes several.
-
-    :param null_is_none: whether null instead of an identifier means that there is no job.
-    :return: None if there are none.
-    :raises MissingValueError: if a value can't be an identifier.
-    """
-    several = plan.has_several_jobs
-    found = chain.find_first_keeping_lists(response, scope) if several else chain.find_only(response, scope)
-    if found is None or (null_is_none and found[1] is None):
-        return None
-    values = as_list(found[1]) if several else [found[1]]
-    return (found[0].text, [check_identifier(value) for value in values]) if values else None
-
-
-def _set_identifiers(plan: SubmitPlan, handle: JobHandle, selector: str, identifiers: list[str | int]) -> JobHandle:
-    """Return the handle with what :func:`_find_identifiers` has found."""
-    if plan.has_several_jobs:
-        handle = handle.with_variables({IDENTIFIERS: list(identifiers)})
-    else:
-        handle = handle.with_variables({selector: identifiers[0]})
-    return dataclasses.replace(handle, identifier=identifiers[0])

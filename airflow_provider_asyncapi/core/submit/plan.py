@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.jobs.lookup import Lookup
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list
 from airflow_provider_asyncapi.core.requests.bodies import FILE_PARAMETER
 from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep, read_flag
-from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
+from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.schedule import RETRY_PARAMETERS, PollSchedule
-from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import CONNECTION
 
 #: Parameters of the operator that submits.
@@ -32,8 +33,6 @@ SUBMIT_PARAMETERS = (
     "cancel",
     *RETRY_PARAMETERS,
 )
-#: Parameters of a lookup in addition to those of a request.
-_LOOKUP_PARAMETERS = ("identifier", "capture")
 
 
 class OnChange(enum.StrEnum):
@@ -59,45 +58,13 @@ class OnChange(enum.StrEnum):
         return cls(given)
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """
-    The request that finds out whether a job was submitted if the response to the submit was lost.
-
-    :param request: the request, which finds the job by its idempotency key or another unique value.
-    :param identifier: the selector of the identifier in its response; no value there, or a 404, means no job.
-    :param captures: the captures from its response.
-    """
-
-    request: RequestTemplate
-    identifier: SelectorChain
-    captures: Mapping[str, SelectorChain] = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, given: Any, identifier: Any) -> Lookup | None:
-        """
-        Parse the parameter ``lookup``; return None if it isn't given.
-
-        :param identifier: the selector in the response to the submit, which is the default of the one here.
-        :raises ConfigurationError: if it is invalid; the message names the key.
-        """
-        if given is None:
-            return None
-        if not isinstance(given, Mapping):
-            raise ConfigurationError(f"lookup: has to be a mapping that describes a request, not {given!r}")
-        return cls(
-            RequestTemplate.parse(given, "lookup", also=_LOOKUP_PARAMETERS, complete=True),
-            SelectorChain.parse_optional(given.get("identifier") or identifier, "lookup.identifier")
-            or SelectorChain(()),
-            parse_captures(given.get("capture"), "lookup.capture"),
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitPlan:
     """
     The plan of a submission.
 
+    :cvar parameters: the names of the parameters.
+    :cvar task_parameters: parameters that only a task has, which is tried again, or resumed by a callback.
     :param submit: the request that creates the job.
     :param identifier: the selector of the identifier in its response.
     :param prepare: the requests before it, in order, whose captures it may name.
@@ -112,6 +79,7 @@ class SubmitPlan:
     """
 
     parameters: ClassVar[tuple[str, ...]] = SUBMIT_PARAMETERS
+    task_parameters: ClassVar[frozenset[str]] = frozenset({"callback", "on_changed_request", "cancel"})
 
     submit: RequestStep
     identifier: SelectorChain
@@ -161,7 +129,7 @@ class SubmitPlan:
             start=_parse_steps(given, "start"),
             variables=_parse_variables(given.get("variables") or {}),
             schedule=PollSchedule.parse_retries(given),
-            lookup=Lookup.parse(given.get("lookup"), identifier),
+            lookup=Lookup.parse_optional(given.get("lookup"), identifier, "lookup"),
             callback=read_flag(given, "callback"),
             on_changed_request=on_changed_request,
             cancel=RequestStep.parse_optional(given.get("cancel"), "cancel", method="POST"),

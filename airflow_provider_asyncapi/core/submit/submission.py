@@ -13,17 +13,17 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.errors import HandleError
+from airflow_provider_asyncapi.core.errors import InvalidHandleError
 from airflow_provider_asyncapi.core.http.file_bodies import identify
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.jobs.layouts import read_fields
+from airflow_provider_asyncapi.core.jobs.stored_fields import read_fields
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.core.submit.resubmit import Attempt, read_attempts
+from airflow_provider_asyncapi.core.submit.resubmit_plan import Attempt, read_attempts
 from airflow_provider_asyncapi.core.text import shorten
 
-#: Version of the stored layout; see :mod:`~.layouts`.
+#: Version of the stored layout; see :mod:`~.stored_fields`.
 VERSION = 1
 #: Largest number of parts of a request that have a digest, and the longest name of a part, in characters.
 _MOST_PARTS, _LONGEST_NAME = 100, 60
@@ -48,10 +48,12 @@ class Submission:
     :param clears: number of clears of any task of the DAG run; None if it wasn't saved.
     :param prepared: number of the ``prepare`` requests that the API has answered.
     :param captured: the captures of these requests.
-    :param problem: the reason why the response to the submit contains no job; empty if there was no such response.
-    :param attempts: the earlier jobs of this try of the task that have failed (:class:`~.resubmit.Attempt`).
-    :param due_at: time before which the submit isn't sent, in seconds since the epoch; None for no such time.
+    :param problem: the reason why the response to the submit contains no job; empty without this response.
+    :param attempts: the earlier jobs of this try of the task that have failed (:class:`~.resubmit_plan.Attempt`).
+    :param due_at: time before which the submit isn't sent, in seconds since the epoch; None to send it at once.
     :param repairs: the failed job that the API is asked to resume instead of a submit; None for a submit.
+    :param profile: name and version of the profile that describes the submit; empty for none.
+    :param trace: as for :class:`~.JobHandle`, from before the submit on.
     """
 
     key: str
@@ -72,6 +74,8 @@ class Submission:
     captured: Mapping[str, JsonValue] = field(default_factory=dict)
     due_at: float | None = None
     repairs: JobHandle | None = None
+    profile: Mapping[str, JsonValue] = field(default_factory=dict)
+    trace: Mapping[str, JsonValue] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, given: Any) -> Submission | None:
@@ -107,8 +111,10 @@ class Submission:
                 captured=dict(fields.get("captured") or {}),
                 due_at=None if fields.get("due_at") is None else float(fields["due_at"]),
                 repairs=None if fields.get("repairs") is None else JobHandle.parse(fields["repairs"]),
+                profile=dict(fields.get("profile") or {}),
+                trace=dict(fields.get("trace") or {}),
             )
-        except (KeyError, TypeError, ValueError, HandleError):
+        except (KeyError, TypeError, ValueError, InvalidHandleError):
             return uncertain
 
     def dump(self) -> dict[str, JsonValue]:
@@ -132,6 +138,8 @@ class Submission:
             "captured": dict(self.captured),
             "due_at": self.due_at,
             "repairs": None if self.repairs is None else self.repairs.dump(),
+            "profile": dict(self.profile),
+            **({"trace": dict(self.trace)} if self.trace else {}),
         }
 
     def may_have_job(self, generation: int | None) -> bool:

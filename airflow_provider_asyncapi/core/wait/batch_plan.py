@@ -6,17 +6,20 @@ import enum
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Request, Response, ResponsePart
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_text
 from airflow_provider_asyncapi.core.outcome import IDENTIFIERS
-from airflow_provider_asyncapi.core.parameters import parse_whole_number
+from airflow_provider_asyncapi.core.parameter_values import parse_whole_number
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
+
+if TYPE_CHECKING:
+    # DAG files are parsed without connections.
+    from airflow_provider_asyncapi.core.connection.api import Api
 
 #: The variable if its value stays a list. No author can write this name, since it begins with a space.
 _AS_LIST = " identifiers"
@@ -41,7 +44,7 @@ class Batch:
     """
     The request that polls several jobs.
 
-    :param request: the request, with the variable ``{identifiers}``.
+    :param request: the request, with the variable ``{identifiers}`` unless its response lists any jobs.
     :param items: the selector of the jobs in its response.
     :param id: the selector of the identifier in one of these jobs.
     :param absent: the meaning of a response that doesn't contain a job.
@@ -90,8 +93,11 @@ class Batch:
                 "batch: without a separator, {identifiers} has to be the whole value of a query parameter or of a field"
                 " of the JSON body"
             )
-        if not names & {IDENTIFIERS, _AS_LIST}:
-            raise ConfigurationError("batch: the request has to contain {identifiers}")
+        if not names & {IDENTIFIERS, _AS_LIST} and given.get("absent") is None:
+            raise ConfigurationError(
+                "batch: the request has to contain {identifiers}; for a list of jobs that can't be filtered by"
+                " identifier, set absent, because a job may not be in the list"
+            )
         return cls(
             request,
             SelectorChain.parse(given["items"], "batch.items"),

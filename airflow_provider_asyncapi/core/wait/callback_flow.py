@@ -6,11 +6,11 @@ import dataclasses
 import logging
 import math
 
-from airflow_provider_asyncapi.core.callbacks.calls import CALLBACK_REQUEST, CallbackMode
 from airflow_provider_asyncapi.core.callbacks.identity import find_other_job
+from airflow_provider_asyncapi.core.callbacks.settings import CALLBACK_REQUEST, CallbackMode
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import FetchCallbacks, Flow, Log, Polled, Sleep
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, DeadlineError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, DeadlineExceededError
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -24,10 +24,10 @@ from airflow_provider_asyncapi.core.wait.details_flow import PollResult, confirm
 from airflow_provider_asyncapi.core.wait.ending import build_stall_error, finish_wait
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.handle_updates import update_handle
+from airflow_provider_asyncapi.core.wait.job_descriptions import describe_job, warn_unknown_status
 from airflow_provider_asyncapi.core.wait.overdue import is_stalled, next_check, warn_if_late
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_times import cap_at_deadline, latest_response_time
-from airflow_provider_asyncapi.core.wait.status_messages import describe_job, warn_unknown_status
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 
 #: Verdict on a callback if the plan has neither a status selector nor rules.
@@ -118,7 +118,7 @@ def _wait_without_polls(api: Api, plan: WaitPlan, state: WaitCheckpoint) -> Flow
     """
     Wait for callbacks only, since the plan has no status request.
 
-    :raises DeadlineError: at the deadline; the job has been cancelled if the plan has a cancel request.
+    :raises DeadlineExceededError: at the deadline; the job has been cancelled if the plan has a cancel request.
     :raises JobStalledError: if no callback has reported a change for too long; the job has been cancelled, too.
     """
     handle = state.handle
@@ -137,6 +137,6 @@ def _wait_without_polls(api: Api, plan: WaitPlan, state: WaitCheckpoint) -> Flow
     if plan.cancel is not None:
         cancellation = yield from cancel_job(api, plan, state.handle, "it hasn't called back in time")
         result = f"; {cancellation.summary}"
-    raise DeadlineError(
+    raise DeadlineExceededError(
         f"{describe_job(api, state.handle)} and hasn't called back by the deadline, after {waited:.0f} s{result}"
     )

@@ -10,6 +10,7 @@ from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.jobs.cancel import Cancellation, cancel
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.json_values import as_text
 from airflow_provider_asyncapi.core.wait.deferral import disallow_deferral
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_flow import poll_without_waiting
@@ -28,17 +29,18 @@ def cancel_job(
     return (yield from disallow_deferral(cancel(api, plan.cancel, handle, reason, poll)))
 
 
-def cancel_if_running(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) -> Flow[bool]:
+def cancel_if_running(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) -> Flow[Cancellation]:
     """
     Cancel a job that nobody waits for any more, if the plan has a cancel request.
 
     The job is polled before that, since the request that cancels a running job may delete the result of a finished one.
 
     :param reason: the reason, for the log.
-    :return: whether the API has accepted the cancel request.
+    :return: the result; not accepted if no request was sent.
     """
     if plan.cancel is None:
-        return False
+        summary = "there is no cancel request, so it may still be running"
+        return Cancellation(is_accepted=False, summary=summary, handle=handle)
     if plan.has_status_request and not handle.outcome.is_final:
         try:
             handle = yield from poll_without_waiting(api, plan, handle)
@@ -49,5 +51,7 @@ def cancel_if_running(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) 
             if handle.outcome.is_final:
                 job = f"Job {api.redact(str(handle.identifier))}"
                 yield Log(logging.INFO, f"{job} is over, so it isn't cancelled ({reason})")
-                return False
-    return (yield from cancel_job(api, plan, handle, reason)).is_accepted
+                status = api.redact(as_text(handle.status))
+                summary = f"the job was over already, with status {status!r}"
+                return Cancellation(is_accepted=False, summary=summary, handle=handle)
+    return (yield from cancel_job(api, plan, handle, reason))

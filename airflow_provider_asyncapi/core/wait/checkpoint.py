@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.jobs.layouts import read_fields
+from airflow_provider_asyncapi.core.jobs.stored_fields import read_fields
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.wait.log_position import LogPosition
 
-#: Version of the stored layout; see :mod:`~.layouts`.
+#: Version of the stored layout; see :mod:`~.stored_fields`.
 VERSION = 1
+#: Seconds over which polls are spread that a user requests for many jobs at once.
+_SPREAD_ON_REQUEST = 1.0
 #: Attributes of a wait that are stored by an earlier name.
 _STORED_NAMES: Final = {"callbacks_seen": "heard"}
 
@@ -35,6 +37,8 @@ class WaitCheckpoint:
     :param changed_at: time of the last change of status or progress, seconds since the epoch; None if there was none.
     :param warned_at: time at which the wait was found to take too long, seconds since the epoch; None if it wasn't.
     :param log: the position in the job's log up to which its lines have been shown; None if none were.
+    :param has_default_deadline: whether the deadline follows from Airflow's default, since neither the DAG nor a
+        profile sets one.
     """
 
     handle: JobHandle
@@ -49,6 +53,7 @@ class WaitCheckpoint:
     changed_at: float | None = None
     warned_at: float | None = None
     log: LogPosition | None = None
+    has_default_deadline: bool = False
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> WaitCheckpoint:
@@ -104,6 +109,11 @@ class WaitCheckpoint:
         return dataclasses.replace(
             self, polls=schedule.count_polls_within(now - self.next_poll_due(schedule), self.polls)
         )
+
+    def to_poll_now(self, now: float) -> WaitCheckpoint:
+        """Return the state for another process that polls as soon as it starts."""
+        # An overdue poll is made at a random time within the pause, or within the interval if none was made yet.
+        return dataclasses.replace(self, polls=max(1, self.polls), next_poll=now, pause=_SPREAD_ON_REQUEST)
 
     def dump(self) -> dict[str, Any]:
         """Return the state as plain data."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, Polled
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ContentError,
-    DeadlineError,
+    DeadlineExceededError,
     JobFailedError,
     JobStalledError,
     MissingValueError,
@@ -22,6 +22,7 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import as_text
+from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome, Rerun
 from airflow_provider_asyncapi.core.requests.response_errors import (
     NO_MESSAGE,
@@ -34,13 +35,22 @@ from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.time_limit import limit_time
-from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_job
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.details_flow import MAX_EXPLANATION_SECONDS, explain_failure
+from airflow_provider_asyncapi.core.wait.job_descriptions import (
+    describe_job,
+    find_warned_statuses,
+    name_status_selector,
+)
 from airflow_provider_asyncapi.core.wait.overdue import is_stalled
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_times import is_last_poll
-from airflow_provider_asyncapi.core.wait.status_messages import describe_job, find_warned_statuses, name_status_selector
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.wait import cancel_flow
+else:
+    # Most jobs end before the deadline.
+    cancel_flow = LazyModule("airflow_provider_asyncapi.core.wait.cancel_flow")
 
 #: The parameter whose rules allow a way to run a failed job again.
 _RERUN_PARAMETERS = {Rerun.SUBMIT: "resubmit_on", Rerun.REPAIR: "repair_on"}
@@ -126,7 +136,7 @@ def build_deadline_error(
     polls: int,
     problem: AsyncApiError | None,
     warned_statuses: frozenset[str | None],
-) -> Flow[DeadlineError]:
+) -> Flow[DeadlineExceededError]:
     """
     Cancel the job if the plan has a request for that, and return the error of a wait whose deadline has passed.
 
@@ -142,9 +152,9 @@ def build_deadline_error(
         last += f"; no response contained a status{name_status_selector(plan)}, so that may be the wrong selector"
     if plan.cancel is not None:
         may_poll = not isinstance(problem, SlowResponseError)
-        cancellation = yield from cancel_job(api, plan, handle, "it wasn't done in time", may_poll=may_poll)
+        cancellation = yield from cancel_flow.cancel_job(api, plan, handle, "it wasn't done in time", may_poll=may_poll)
         last += f"; {cancellation.summary}"
-    return DeadlineError(
+    return DeadlineExceededError(
         f"{describe_job(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}"
     )
 
@@ -157,7 +167,7 @@ def build_stall_error(
     unchanged, waited = now - state.unchanged_since, now - state.started_at
     last = ""
     if plan.cancel is not None:
-        cancellation = yield from cancel_job(api, plan, handle, "it makes no progress")
+        cancellation = yield from cancel_flow.cancel_job(api, plan, handle, "it makes no progress")
         last = f"; {cancellation.summary}"
     return JobStalledError(
         f"{describe_job(api, handle)}, unchanged for {unchanged:.0f} s, longer than stall_timeout allows, after"
@@ -178,7 +188,7 @@ def end_if_overdue(
 
     :param polled: the last poll, which is reported before the wait ends.
     :param problem: the error of that poll, if it failed; then it isn't known whether the job makes progress.
-    :raises DeadlineError: if no other poll may be made.
+    :raises DeadlineExceededError: if no other poll may be made.
     :raises JobStalledError: if the job makes no progress.
     """
     handle, polls = polled.handle, polled.polls
@@ -196,7 +206,7 @@ def raise_deadline_error(api: Api, plan: WaitPlan, state: WaitCheckpoint, proble
 
     :param state: the state of the wait.
     :param problem: the error about that response.
-    :raises DeadlineError: always; the job has been cancelled if the plan has a cancel request.
+    :raises DeadlineExceededError: always; the job has been cancelled if the plan has a cancel request.
     """
     expired = build_deadline_error(
         api, plan, state.handle, state, state.polls + 1, problem, find_warned_statuses(state)

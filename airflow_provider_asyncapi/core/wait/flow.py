@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from typing import TYPE_CHECKING
 
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, Polled
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ThrottledError
+from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
@@ -18,18 +21,30 @@ from airflow_provider_asyncapi.core.wait.ending import (
     end_if_overdue,
     finish_wait,
 )
-from airflow_provider_asyncapi.core.wait.log_flow import show_log
+from airflow_provider_asyncapi.core.wait.job_descriptions import (
+    describe_job,
+    find_status_problem,
+    find_warned_statuses,
+    warn_unknown_status,
+)
 from airflow_provider_asyncapi.core.wait.overdue import next_check, warn_if_late
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_flow import poll_with_details
+from airflow_provider_asyncapi.core.wait.poll_report import add_report
 from airflow_provider_asyncapi.core.wait.poll_times import (
     announce_pause,
     compute_pause,
     first_delay,
     sleep_until_next,
 )
-from airflow_provider_asyncapi.core.wait.status_messages import describe_job, find_warned_statuses, warn_unknown_status
-from airflow_provider_asyncapi.core.wait.status_poll import StatusPoll
+from airflow_provider_asyncapi.core.wait.status_request import StatusRequest
+from airflow_provider_asyncapi.core.wait.unclear_status import StatusProblem
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.wait import log_flow
+else:
+    # Few waits show the log of the job.
+    log_flow = LazyModule("airflow_provider_asyncapi.core.wait.log_flow")
 
 
 def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = False) -> Flow[JobHandle]:
@@ -40,7 +55,7 @@ def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = Fals
         the triggerer, would otherwise poll together for ever.
     :return: the handle, with the outcome ``success`` or ``no_data``.
     :raises JobFailedError: if the job has failed.
-    :raises DeadlineError: at the deadline; the job has been cancelled if the plan has a cancel request.
+    :raises DeadlineExceededError: at the deadline; the job has been cancelled if the plan has a cancel request.
     :raises JobStalledError: if the job makes no progress; it has been cancelled, too.
     :raises UnavailableError: after too many consecutive transient errors.
     :raises AsyncApiError: if a response is unusable.
@@ -51,7 +66,8 @@ def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = Fals
             return check_success(api, handle)
         budget = RetryBudget(plan.schedule, state.errors)
         warned_statuses, is_first = find_warned_statuses(state), state.polls == 0
-        poll = StatusPoll.render(api, plan, state, handle, state.polls)
+        poll = StatusRequest.render(api, plan, state, handle, state.polls)
+        earlier_problem: StatusProblem | None = None
         pause = first_delay(api, plan, state, spread=spread)
         while True:
             if not (yield from sleep_until_next(api, state, poll.polls, pause)):
@@ -65,26 +81,36 @@ def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = Fals
                 raise (yield from build_deadline_error(api, plan, handle, state, poll.polls, verdict, warned_statuses))
             poll.polls = polls = poll.polls + 1
             problem = verdict if isinstance(verdict, AsyncApiError) else None
-            error = None if problem is None else str(problem)
-            delay = None if response is None else response.delay
-            now = api.clock()
+            delay, now = None if response is None else response.delay, api.clock()
             if isinstance(verdict, Verdict) and response is not None:
                 budget.errors = 0
-                state = yield from show_log(api, plan, state, handle, response, is_over=verdict.outcome.is_final)
+                state = yield from _show_log(api, plan, state, handle, response, is_over=verdict.outcome.is_final)
                 if verdict.outcome.is_final:
                     yield Polled(handle, polls, 0, changed=True, at=now, delay=delay, log=state.log)
                     return (yield from finish_wait(api, result.plan, handle, verdict, request, response))
                 warned_statuses = yield from warn_unknown_status(
                     api, result.plan, request, response, verdict, warned_statuses
                 )
-                poll.cache(result.plan, response, verdict)
+                status_problem = find_status_problem(api, result.plan, response, verdict, earlier_problem)
+                poll.cache(result.plan, response, verdict, status_problem)
             else:
                 # After an error even an unchanged response is reported: the error is over.
                 poll.clear_cache()
+                status_problem = earlier_problem
             has_changed = (handle.status, handle.progress) != before
             polled = Polled(
-                handle, polls, budget.errors, changed=has_changed, at=now, error=error, delay=delay, log=state.log
+                handle,
+                polls,
+                budget.errors,
+                changed=has_changed,
+                at=now,
+                error=None if problem is None else str(problem),
+                delay=delay,
+                log=state.log,
+                status_problem=status_problem,
             )
+            is_reported = has_changed or is_first or problem is not None or status_problem is not earlier_problem
+            earlier_problem = status_problem
             polled = yield from warn_if_late(api, plan, state, polled)
             state = state.after_check(polled)
             yield from end_if_overdue(api, plan, state, polled, problem, warned_statuses)
@@ -96,9 +122,19 @@ def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = Fals
                 yield Log(
                     logging.INFO, f"{describe_job(api, handle)}; {announce_pause('next poll', pause, state, now)}"
                 )
-            yield dataclasses.replace(polled, errors=budget.errors, pause=pause)
+            polled = dataclasses.replace(polled, errors=budget.errors, pause=pause)
+            yield add_report(api, plan, state, polled, request, response, problem) if is_reported else polled
             # Thousands of waits may sleep at the same time, so none holds on to its last response.
             del result, response, verdict, problem
     except AsyncApiError as error:
         error.set_job(handle.identifier, handle.status)
         raise
+
+
+def _show_log(
+    api: Api, plan: WaitPlan, state: WaitCheckpoint, handle: JobHandle, response: Response, *, is_over: bool
+) -> Flow[WaitCheckpoint]:
+    """Show the new lines of the job's log if the plan has one, and return the state with the position after them."""
+    if plan.logs is None:
+        return state
+    return (yield from log_flow.show_log(api, plan.logs, state, handle, response, is_over=is_over))

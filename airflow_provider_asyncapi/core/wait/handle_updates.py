@@ -15,11 +15,11 @@ from airflow_provider_asyncapi.core.requests.step_flow import extract_captures
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
-from airflow_provider_asyncapi.core.wait.status_poll import StatusPoll
+from airflow_provider_asyncapi.core.wait.status_request import StatusRequest
 
 
 def update_handle_from_poll(
-    handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, poll: StatusPoll
+    handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, poll: StatusRequest
 ) -> JobHandle:
     """Return the handle after a poll, with the URL of the poll."""
     if verdict is poll.last_verdict or (not response.ok and not verdict.outcome.is_final):

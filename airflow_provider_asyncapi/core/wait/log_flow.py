@@ -21,7 +21,6 @@ from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.job_log import LOG_CURSOR, JobLog, split_lines
 from airflow_provider_asyncapi.core.wait.log_position import MAX_LINES, LogPosition
-from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_times import latest_response_time
 
 #: The largest number of lines that one poll shows: each takes the event loop some time.
@@ -35,7 +34,7 @@ _NOTHING_NEW = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND, HTTPStatu
 
 
 def show_log(
-    api: Api, plan: WaitPlan, state: WaitCheckpoint, handle: JobHandle, response: Response, *, is_over: bool
+    api: Api, job_log: JobLog, state: WaitCheckpoint, handle: JobHandle, response: Response, *, is_over: bool
 ) -> Flow[WaitCheckpoint]:
     """
     Show the new lines of the job's log after a poll, and return the state with the position after them.
@@ -45,8 +44,8 @@ def show_log(
     :param response: the response to the poll.
     :param is_over: whether the job is over, so that this is the end of its log.
     """
-    job_log, position = plan.logs, state.log or LogPosition()
-    if job_log is None or position.shown >= MAX_LINES:
+    position = state.log or LogPosition()
+    if position.shown >= MAX_LINES:
         return state
     scope = api.merge_variables(handle.scope())
     try:

@@ -8,8 +8,8 @@ import logging
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, Polled
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
+from airflow_provider_asyncapi.core.wait.job_descriptions import describe_job
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
-from airflow_provider_asyncapi.core.wait.status_messages import describe_job
 
 
 def next_check(plan: WaitPlan, state: WaitCheckpoint) -> float | None:

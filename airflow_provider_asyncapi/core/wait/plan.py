@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from airflow_provider_asyncapi.core.callbacks.calls import CallbackMode
+from airflow_provider_asyncapi.core.callbacks.settings import CallbackMode
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
-from airflow_provider_asyncapi.core.jobs.rerun import Repair, RerunRules
-from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, RESULT_IDENTIFIER
-from airflow_provider_asyncapi.core.parameters import LONGEST_TIMEOUT
+from airflow_provider_asyncapi.core.jobs.rerun_rules import Repair, RerunRules
+from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER
+from airflow_provider_asyncapi.core.parameter_names import RERUN_PARAMETERS
+from airflow_provider_asyncapi.core.parameter_values import LONGEST_TIMEOUT
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.requests.schedule import SCHEDULE_PARAMETERS, PollSchedule
@@ -33,7 +34,8 @@ _FALLBACK_INTERVAL = 300
 #: Ends of a wait after which no result is fetched.
 _WITHOUT_RESULT = (CleanupOn.NO_DATA, CleanupOn.FAILURE)
 WAIT_PARAMETERS = (
-    *REQUEST_PARAMETERS,
+    # A status request has no file to upload.
+    *(name for name in REQUEST_PARAMETERS if name != "files"),
     *STATUS_PARAMETERS,
     *SCHEDULE_PARAMETERS,
     RESULT_IDENTIFIER,
@@ -58,6 +60,8 @@ class WaitPlan:
     """
     The plan of a wait.
 
+    :cvar parameters: the names of the parameters.
+    :cvar task_parameters: parameters that only a task has, which is tried again, or resumed by a callback.
     :param request: the status request.
     :param policy: the meaning of its responses.
     :param schedule: the times of the polls, and the retries after errors.
@@ -78,6 +82,7 @@ class WaitPlan:
     """
 
     parameters: ClassVar[tuple[str, ...]] = WAIT_PARAMETERS
+    task_parameters: ClassVar[frozenset[str]] = frozenset({"callback", *RERUN_PARAMETERS})
 
     request: RequestTemplate
     policy: StatusPolicy

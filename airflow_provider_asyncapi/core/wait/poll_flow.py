@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, PollBatch, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
+    BodyTooLargeError,
     ContentError,
     ThrottledError,
     TransportError,
@@ -15,23 +17,30 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.http.messages import Request, Response, ResponsePart
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.requests.classification import rule_decides_without_body
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.time_limit import limit_time
-from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 from airflow_provider_asyncapi.core.wait.batch_plan import Absent, Batch, BatchResponse
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.details_flow import PollResult, classify_response, confirm_success
 from airflow_provider_asyncapi.core.wait.handle_updates import update_handle_from_poll
+from airflow_provider_asyncapi.core.wait.job_descriptions import warn_unknown_status
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_times import cap_at_deadline, latest_response_time
-from airflow_provider_asyncapi.core.wait.status_messages import warn_unknown_status
-from airflow_provider_asyncapi.core.wait.status_poll import StatusPoll
+from airflow_provider_asyncapi.core.wait.status_request import StatusRequest
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.wait import batch_flow
+else:
+    # Few tasks poll many jobs with one request.
+    batch_flow = LazyModule("airflow_provider_asyncapi.core.wait.batch_flow")
 
 
 def poll_with_details(
-    api: Api, plan: WaitPlan, poll: StatusPoll, state: WaitCheckpoint, handle: JobHandle
+    api: Api, plan: WaitPlan, poll: StatusRequest, state: WaitCheckpoint, handle: JobHandle
 ) -> Flow[PollResult]:
     """Poll the status, and confirm a success with the request for details if the plan has one."""
     request, response, verdict = yield from poll_once(api, plan, poll, state)
@@ -46,7 +55,7 @@ def poll_with_details(
 
 
 def poll_once(
-    api: Api, plan: WaitPlan, poll: StatusPoll, state: WaitCheckpoint
+    api: Api, plan: WaitPlan, poll: StatusRequest, state: WaitCheckpoint
 ) -> Flow[tuple[Request, Response | None, Verdict | AsyncApiError]]:
     """
     Poll once; return the request, the response, and the verdict on it or a transient error.
@@ -70,7 +79,7 @@ def poll_once(
 
 
 def _request_status(
-    api: Api, plan: WaitPlan, poll: StatusPoll, state: WaitCheckpoint
+    api: Api, plan: WaitPlan, poll: StatusRequest, state: WaitCheckpoint
 ) -> Flow[tuple[Request, Response, Verdict | AsyncApiError | None]]:
     """Request the status, in a batch if the plan has one; for a job that is absent from it, return the verdict too."""
     job = state.handle
@@ -82,21 +91,30 @@ def _request_status(
             )
         else:
             # At the deadline there is no time to wait for other jobs.
-            batch_response = yield from poll_batch(api, plan.batch, [job.identifier], can_wait=True)
+            batch_response = yield from batch_flow.poll_batch(api, plan.batch, [job.identifier], can_wait=True)
         request, response = batch_response.request, batch_response.response_for(job.identifier)
         if response is not None:
             return request, response, None
         if plan.batch.absent is not Absent.POLL:
             absent = _classify_absent_job(api, plan.batch, request, job)
             return request, ResponsePart(batch_response.response, None), absent
-    response = yield from send(
-        api,
-        poll.request,
-        poll.response_policy,
-        can_wait=True,
-        skip_if_unchanged=poll.skip_if_unchanged,
-        authorizer=poll.authorizer,
-    )
+    try:
+        response = yield from send(
+            api,
+            poll.request,
+            poll.response_policy,
+            can_wait=True,
+            skip_if_unchanged=poll.skip_if_unchanged,
+            authorizer=poll.authorizer,
+        )
+    except BodyTooLargeError as error:
+        # If the status code is the status, the response of a job that is done may be its result.
+        head = error.head
+        if not isinstance(head, Response) or not rule_decides_without_body(plan.policy.rules, head, poll.scope):
+            raise
+        response = head
+        response.url, response.method = poll.request.url, poll.request.method
+        yield Log(logging.INFO, f"{error}; a rule decides without it")
     return poll.request, response, None
 
 
@@ -108,7 +126,7 @@ def _classify_absent_job(api: Api, batch: Batch, request: Request, job: JobHandl
 
 
 def _classify_response(
-    api: Api, plan: WaitPlan, poll: StatusPoll, state: WaitCheckpoint, request: Request, response: Response
+    api: Api, plan: WaitPlan, poll: StatusRequest, state: WaitCheckpoint, request: Request, response: Response
 ) -> Verdict | AsyncApiError:
     """Return the verdict on a response, or a transient error."""
     if (cached := poll.cached_verdict(response)) is not None:
@@ -131,7 +149,7 @@ def poll_without_waiting(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[Jo
     :raises AsyncApiError: if the poll failed.
     """
     at_once = WaitCheckpoint(handle, started_at=0.0, deadline=0.0)
-    poll = StatusPoll.render(api, plan, at_once, handle, 0)
+    poll = StatusRequest.render(api, plan, at_once, handle, 0)
     _, response, verdict = yield from poll_once(api, plan, poll, at_once)
     if isinstance(verdict, AsyncApiError):
         raise verdict
@@ -152,7 +170,9 @@ def get_job(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[JobHandle]:
     # At its deadline a wait doesn't wait for other jobs of a batch.
     state = WaitCheckpoint(handle, started_at=now, deadline=now)
     try:
-        result = yield from poll_with_details(api, plan, StatusPoll.render(api, plan, state, handle, 0), state, handle)
+        result = yield from poll_with_details(
+            api, plan, StatusRequest.render(api, plan, state, handle, 0), state, handle
+        )
         if isinstance(result.verdict, AsyncApiError):
             raise result.verdict
         assert result.response is not None, "a verdict has a response"  # noqa: S101 - for the type checker

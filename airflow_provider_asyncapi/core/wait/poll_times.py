@@ -11,6 +11,7 @@ from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget
 from airflow_provider_asyncapi.core.requests.retry_hints import read_retry_after
 from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT
+from airflow_provider_asyncapi.core.text import format_number
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 
@@ -101,7 +102,7 @@ def _fit_to_time(pause: float, moment: float | None, shortest: float, now: float
 def announce_pause(what: str, pause: float, state: WaitCheckpoint, now: float) -> str:
     """Return a message about the next poll, or that no other poll is allowed before the deadline."""
     is_possible = state.deadline is None or now + pause < state.deadline + SHORTEST_WAIT
-    return f"{what} in {pause:.3g} s" if is_possible else "no other poll is allowed before the deadline"
+    return f"{what} in {format_number(pause)} s" if is_possible else "no other poll is allowed before the deadline"
 
 
 def cap_at_deadline(pause: float, state: WaitCheckpoint, now: float) -> float:

@@ -3,31 +3,8 @@
 from __future__ import annotations
 
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.results.destination import CompleteFile, PartialFile
 from airflow_provider_asyncapi.results.writers.base import OpenFile, PlacedFile, Writer, encode_json
-
-_PIECE = 64 * 1024
-
-
-class _Buffer:
-    """Collects rows: to count, digest and write each on its own takes longer than to make its JSON."""
-
-    def __init__(self, file: PartialFile) -> None:
-        self._file = file
-        self._pending = bytearray()
-
-    def write(self, data: bytes) -> None:
-        self._pending += data
-        if len(self._pending) >= _PIECE:
-            self._flush()
-
-    def finish(self) -> CompleteFile:
-        self._flush()
-        return self._file.finish()
-
-    def _flush(self) -> None:
-        self._file.write(bytes(self._pending))
-        self._pending.clear()
+from airflow_provider_asyncapi.results.writers.buffer import RowBuffer
 
 
 class JsonArray(Writer):
@@ -36,7 +13,7 @@ class JsonArray(Writer):
     content_type = "application/json"
 
     def __init__(self, open_file: OpenFile) -> None:
-        self._buffer = _Buffer(open_file())
+        self._buffer = RowBuffer(open_file())
         self._separator = b"["
         self._rows = 0
 
@@ -58,7 +35,7 @@ class NdjsonLines(Writer):
     content_type = "application/x-ndjson"
 
     def __init__(self, open_file: OpenFile) -> None:
-        self._buffer = _Buffer(open_file())
+        self._buffer = RowBuffer(open_file())
         self._rows = 0
 
     def write(self, row: JsonValue) -> None:

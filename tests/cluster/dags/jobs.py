@@ -76,6 +76,15 @@ START = {"endpoint": "/jobs/{identifier}/start", **WITH_KEY}
 
 #: The same request for the same key changes nothing more.
 REPAIR = {"endpoint": "/jobs/{identifier}/repair", **WITH_KEY}
+#: The API repairs the job at each request, and can be asked whether it has received one.
+FINDABLE_REPAIR = {
+    "endpoint": "/jobs/{identifier}/repair",
+    "json": {"reference": "{idempotency_key}"},
+    "lookup": {
+        "endpoint": "/jobs/{identifier}/repairs?reference={idempotency_key}",
+        "identifier": "repairs[0]",
+    },
+}
 
 DAGS = {
     # Workers are killed while they are submitted, and of what they had taken some is lost again and again.
@@ -98,6 +107,7 @@ DAGS = {
     "again-in-one": Jobs({**KEYED, "start": START}, rerun={"resubmit": 1}, is_one_task=True),
     "again-lookup": Jobs(FINDABLE, rerun={"resubmit": 1}, is_one_task=True),
     "repaired": Jobs(KEYED, rerun={"resubmit": 1, "repair": REPAIR}, is_one_task=True),
+    "repaired-lookup": Jobs(KEYED, rerun={"resubmit": 1, "repair": FINDABLE_REPAIR}, is_one_task=True),
     "deadline": Jobs(PLAIN, {**POLLED, "timeout": int(os.environ["DEADLINE"])}, count=int(os.environ["LATE_JOBS"])),
     "calling": Jobs(CALLING, CALLED, FROM_CALLBACK),
     "calling-briefly": Jobs(CALLING, {**CALLED, "timeout": 20}, FROM_CALLBACK),

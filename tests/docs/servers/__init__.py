@@ -6,7 +6,7 @@ A module of this package has the servers of one part of the documentation; impor
 
 from __future__ import annotations
 
-from tests.docs.servers import connection, fetch, jobs, submit, wait
+from tests.docs.servers import connection, fetch, jobs, signing, submit, wait
 from tests.docs.servers.recipe import SERVERS, RunningServer
 
-__all__ = ["SERVERS", "RunningServer", "connection", "fetch", "jobs", "submit", "wait"]
+__all__ = ["SERVERS", "RunningServer", "connection", "fetch", "jobs", "signing", "submit", "wait"]

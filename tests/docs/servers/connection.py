@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tests.aws_server import HEADER, sign
 from tests.docs.servers.recipe import TOKEN, Call, Reply, State, basic, need, progress, serve_plain_job, server, unknown
+from tests.loopback import Asked
 
 
 @server("api_key_query", 5, connection={})
@@ -47,6 +49,19 @@ def oauth2_refresh(state: State, call: Call) -> Reply:
         # The vendor ends access tokens early now and then.
         return Reply(401, {"error": "invalid_token"})
     need(call.headers.get("authorization") == f"Bearer {state.seen['token']}", "invalid_token", 401)
+    return serve_plain_job(state, call)
+
+
+@server("aws_sigv4", 5, connection={})
+def aws_sigv4(state: State, call: Call) -> Reply:
+    given = HEADER.fullmatch(call.headers.get("authorization", ""))
+    need(given, "Missing Authentication Token", 403)
+    assert given is not None
+    need(given["scope"].endswith("/eu-west-1/execute-api/aws4_request"), "wrong scope", 403)
+    asked = Asked(call.method, call.path, call.headers, call.body, 0)
+    secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    expected = sign(asked, given["names"].split(";"), state.url, "execute-api", secret)
+    need(given["signature"] == expected, "The request signature we calculated does not match yours", 403)
     return serve_plain_job(state, call)
 
 

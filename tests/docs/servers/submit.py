@@ -119,6 +119,50 @@ def files(state: State, call: Call) -> Reply:
     raise unknown(call)
 
 
+@server("tus", 2, files={"in/orders.csv": b"id\n1\n2\n"})
+def tus(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /uploads":
+            state.seen["size"] = int(call.headers["upload-length"])
+            return Reply(201, headers={"Location": "/uploads/u-1"})
+        case "HEAD /uploads/u-1":
+            # Of an earlier try, as it were.
+            state.seen["content"] = b"id"
+            return Reply(200, headers={"Upload-Offset": "2"})
+        case "PATCH /uploads/u-1":
+            need(call.headers["upload-offset"] == "2", "which offset?", 409)
+            need(call.headers["content-type"] == "application/offset+octet-stream", "which type?", 415)
+            state.seen["content"] += call.body
+            return Reply(204, headers={"Upload-Offset": str(len(state.seen["content"]))})
+        case "POST /imports":
+            need(call.json == {"upload": "/uploads/u-1"}, "no such upload")
+            need(len(state.seen["content"]) == state.seen["size"], "the upload isn't complete", 409)
+            return Reply(202, {"id": 7})
+        case "GET /imports/7":
+            rows = state.seen["content"].count(b"\n") - 1
+            return Reply(200, {"state": progress(state, ("running", "done")), "rows": rows})
+    raise unknown(call)
+
+
+@server("resumable_upload", 2, files={"in/orders.csv": b"id\n1\n2\n"})
+def resumable_upload(state: State, call: Call) -> Reply:
+    match str(call), call.headers.get("content-range"):
+        case "POST /upload", None:
+            need(call.params == {"uploadType": "resumable"} and call.json == {"name": "orders.csv"}, "which file?")
+            return Reply(200, headers={"Location": f"{state.url}/upload?session=1"})
+        case "PUT /upload", "bytes */7":
+            return Reply(308, headers={"Range": "bytes=0-1"})
+        case "PUT /upload", "bytes 2-6/7":
+            need(call.body == b"\n1\n2\n", "which bytes?")
+            return Reply(200, {"id": "f-1"})
+        case "POST /imports", None:
+            need(call.json == {"file": "f-1"}, "no such file")
+            return Reply(202, {"id": 7})
+        case "GET /imports/7", None:
+            return Reply(200, {"state": progress(state, ("running", "done")), "rows": 2})
+    raise unknown(call)
+
+
 @server("two_step", [1, 2, 3], counted={"start": 1})
 def two_step(state: State, call: Call) -> Reply:
     match str(call):

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
+from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
 
@@ -46,4 +47,24 @@ with DAG("long_waits", schedule=None):
         # The first response, and the only one, names the time of the next request in a field of its own.
         retry_after="again_in",
         **{**STATUS, "poke_interval": 60},
+    )
+    # The API has no jobs: it only states when a table was loaded last.
+    AsyncApiJobOperator(
+        task_id="compared",
+        asyncapi_conn_id="standard_plain",
+        submit={
+            "prepare": {
+                "method": "GET",
+                "endpoint": "{{ dag_run.conf['url'] }}/loads/orders",
+                "capture": {"before": "loaded_at"},
+            },
+            "endpoint": "{{ dag_run.conf['url'] }}/loads/orders",
+            "identifier": "table",
+        },
+        status={
+            "endpoint": "{{ dag_run.conf['url'] }}/loads/{identifier}",
+            "rules": [{"selector": "loaded_at", "gt": "{before}", "outcome": "success"}],
+            "poke_interval": 1,
+        },
+        deferrable=True,
     )

@@ -15,10 +15,17 @@ KINDS = (
     "bearer",
     "key_in_header",
     "key_in_query",
+    "oauth1",
     "oauth2",
     "oauth2_password",
     "oauth2_refresh",
     "login",
+    "connection",
+    "digest",
+    "hmac",
+    "jwt",
+    "jwt_bearer",
+    "aws_sigv4",
     "headers",
     "variables",
     "proxy",
@@ -66,7 +73,7 @@ for end in ("done", "failed", "stuck"):
             job(one, end)
 
 with DAG("secretive_refused", schedule=None, default_args=DEFAULTS):
-    for one in (*KINDS, "login_refused"):
+    for one in (*KINDS, "login_refused", "connection_refused"):
         AsyncApiTriggerOperator(
             task_id=one, asyncapi_conn_id=f"secretive_{one}", method="POST", endpoint="/refused", identifier="id"
         )

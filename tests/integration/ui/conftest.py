@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -10,19 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Locator, Page, expect, sync_playwright
 
 from demo.airflow import LocalAirflow
 from tests.unit.fake_airflow import ApiServer, reply
 
 #: Milliseconds that a slow machine may take to show something: a leg of a task, a poll, and a refresh of the page.
 PATIENCE = 120_000
-WINDOW = {"width": 1500, "height": 800}
+WINDOW: Any = {"width": 1500, "height": 800}
 PAGE = "/plugin/async-api-jobs"
 OpenAs: TypeAlias = Callable[..., Page]
 OpenWindow: TypeAlias = Callable[..., BrowserContext]
 
 expect.set_options(timeout=PATIENCE)
+log = logging.getLogger(__name__)
 
 
 def row(page: Page, *texts: str) -> Locator:
@@ -86,6 +88,7 @@ def jobs(airflow: LocalAirflow, api: ApiServer) -> Jobs:
     host, port = api.url.rsplit(":", 1)
     vendor = {"conn_type": "asyncapi", "host": host, "port": int(port)}
     airflow.client.add_connection("vendor", vendor)
+    airflow.client.add_connection("lakehouse", vendor)
     airflow.client.add_connection("rate_limited", {**vendor, "extra": {"requests_per_second": 0.5}})
     return Jobs(api, airflow)
 
@@ -160,10 +163,16 @@ def open_as(window_of: OpenWindow) -> Iterator[OpenAs]:
         complaints.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
+    # Pytest shows it with a test that fails: an error that React catches is only there.
+    def log_error(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            log.error("The browser's console at %s: %s", message.page and message.page.url, message.text)
+
     def opened(user: str, path: str, **options: Any) -> Page:
         page = window_of(user, **options).new_page()
         pages.append(page)
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", log_error)
         page.on("dialog", dismiss)
         page.on("popup", note_popup)
         page.goto(path)

@@ -98,10 +98,12 @@ def test_the_models_have_the_columns_that_are_read() -> None:
 
     ids = {"dag_id", "run_id", "task_id", "map_index"}
     expected: dict[Any, set[str]] = {
-        database.TaskInstance: {"id", "state", "updated_at", "trigger_id", "try_number", *ids},
+        database.TaskInstance: {"id", "state", "updated_at", "trigger_id", "next_method", "try_number", *ids},
         database.TaskInstanceHistory: {"task_instance_id", *ids},
         database.XComModel: {"dag_run_id", "key", "value", "timestamp", *ids},
         database.DagRun: {"id", "dag_id", "run_id"},
+        database.TaskReschedule: {"id", "ti_id", "end_date", "reschedule_date"},
+        database.Trigger: {"id", "classpath", "triggerer_id"},
         database.AssetDagRunQueue: {"asset_id", "created_at"},
         database.AssetModel: {"id", "name", "uri"},
         database.AssetEvent: {"asset_id", "timestamp", "extra"},
@@ -142,6 +144,35 @@ def test_the_api_server_says_who_asks_and_what_that_user_may_see() -> None:
     assert {"user", "method", "session"} <= parameters_of(BaseAuthManager.get_authorized_dag_ids)
     assert {api_server.DagAccessEntity.TASK_INSTANCE, api_server.DagAccessEntity.XCOM}
     assert callable(api_server.get_auth_manager)
+
+
+# Airflow 3.1 uses what newer versions of pydantic advise against.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_buttons_of_airflow_are_functions_that_a_request_can_call() -> None:
+    from airflow.api_fastapi.core_api.datamodels.task_instances import ClearTaskInstancesBody, PatchTaskInstanceBody
+    from airflow.api_fastapi.core_api.routes.public import task_instances
+
+    from airflow_provider_asyncapi.airflow_private import task_actions
+
+    shared = {"dag_id", "dag_bag", "body", "session"}
+    mark = {*shared, "dag_run_id", "task_id", "user", "map_index", "update_mask"}
+    assert mark == parameters_of(task_instances.patch_task_instance)
+    assert parameters_of(task_instances.post_clear_task_instances) - {"user"} == shared
+    fields = {"dry_run", "dag_run_id", "task_ids", "only_failed", "include_downstream", "reset_dag_runs"}
+    assert fields <= set(ClearTaskInstancesBody.model_fields)
+    assert "new_state" in PatchTaskInstanceBody.model_fields
+    assert isinstance(task_actions.create_dag_bag(), task_actions.DBDagBag)
+
+
+def test_a_trigger_is_stored_with_its_arguments_and_a_user_may_edit_tasks_by_dag() -> None:
+    from airflow_provider_asyncapi.airflow_private import api_server, database
+
+    stored = database.Trigger(classpath="path", kwargs={"wait": {"polls": 1}})
+    assert stored.kwargs == {"wait": {"polls": 1}}
+    assert {"dag_id", "session"} <= parameters_of(database.DagModel.get_team_name)
+    assert api_server.DagDetails(id="dag", team_name=None).id == "dag"
+    entry = database.Log(event="e", owner="o", dag_id="d", run_id="r", task_id="t", map_index=1, try_number=2)
+    assert (entry.run_id, entry.map_index, entry.try_number) == ("r", 1, 2)
 
 
 def test_tasks_import_neither_the_database_nor_the_api_server() -> None:

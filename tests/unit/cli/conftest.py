@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_asyncapi.cli.definition import make_parser
+from airflow_provider_asyncapi.cli import waiting
+from airflow_provider_asyncapi.cli.commands.registry import make_parser
 from tests.unit.fake_airflow import ApiServer
 from tests.unit.stored_connections import open_connection_store
 
@@ -58,6 +59,14 @@ def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     # In its test mode, Airflow prints where its configuration is when that is read first.
     conf.get("core", "dags_folder")
     return Shell(capsys, monkeypatch)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Wait for nothing, and know for how long one would have."""
+    found: list[float] = []
+    monkeypatch.setattr(waiting, "pause", found.append)
+    return found
 
 
 @pytest.fixture

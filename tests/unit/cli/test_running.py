@@ -24,7 +24,7 @@ def end_with(monkeypatch):
             return result
 
         module = types.SimpleNamespace(command=command)
-        monkeypatch.setitem(sys.modules, "airflow_provider_asyncapi.cli.made_up", module)
+        monkeypatch.setitem(sys.modules, "airflow_provider_asyncapi.cli.commands.made_up", module)
         with pytest.raises(SystemExit) as ended:
             run_command("made_up:command", argparse.Namespace())
         return ended.value.code
@@ -58,4 +58,4 @@ def test_a_reader_that_has_read_enough_is_no_error(end_with, monkeypatch, tmp_pa
 def test_an_error_of_this_package_itself_is_not_hidden(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     with pytest.raises(AttributeError):
-        run_command("running:no_such", argparse.Namespace())
+        run_command("select:no_such", argparse.Namespace())

@@ -175,12 +175,12 @@ def test_credentials_that_are_still_refused_after_the_challenge_are_an_error_wit
 def test_its_fields_are_in_the_connection_form(package: Path) -> None:
     fields = make_form_fields()
     assert fields["acme_secret"] == {
-        "label": "Acme: secret",
+        "label": "Secret",
         "description": "The key that requests are signed with.",
-        "schema": {"type": ["string", "null"], "format": "password"},
+        "schema": {"type": ["string", "null"], "section": "acme (acme)", "format": "password"},
     }
     assert "acme" in fields["auth"]["schema"]["enum"]
-    assert "acme: the login is the client" in fields["auth"]["description"]
+    assert fields["auth"]["schema"]["values_display"]["acme"].startswith("acme: the login is the client")
     (shown,) = get_provider_info()["connection-types"]
     assert shown["conn-fields"] == fields
 
@@ -219,7 +219,7 @@ def test_airflow_masks_its_secret_in_the_connection_it_shows(package: Path) -> N
         ({"acme_pin": 1}, "unknown key 'acme_pin' in extra; known are acme_header, acme_secret, "),
         (
             {"auth": "acme2"},
-            "auth: 'acme2' isn't one of none, .*, login, acme$",
+            "auth: 'acme2' isn't one of none, .*, oauth1, acme$",
         ),
     ],
 )
@@ -248,7 +248,7 @@ def test_other_packages_are_not_looked_at_for_a_connection_of_a_shipped_kind(mon
     def fail(**_: Any) -> Any:
         pytest.fail("entry points were read")
 
-    monkeypatch.setattr("airflow_provider_asyncapi.core.registry.metadata.entry_points", fail)
+    monkeypatch.setattr("airflow_provider_asyncapi.core.entry_points.metadata.entry_points", fail)
     for auth in ({"auth": "bearer"}, {}):
         given = Connection(conn_id="b", conn_type="asyncapi", host="h", password="p" if auth else None)
         given.extra = json.dumps({**auth, "headers": {}})

@@ -4,7 +4,6 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,20 @@ from airflow.sdk import DAG
 import airflow_provider_asyncapi.profiles
 from airflow_provider_asyncapi.connections import profiles
 from airflow_provider_asyncapi.connections.profiles import find_profile_files, load_profile
+from airflow_provider_asyncapi.core import entry_points
 from airflow_provider_asyncapi.core.auth.registry import collect_extra_keys
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.profiles.schema import RESULT_LIMITS, profile_tables
+from airflow_provider_asyncapi.core.parameter_names import RESULT_LIMITS
+from airflow_provider_asyncapi.core.profiles.schema import profile_tables
 from airflow_provider_asyncapi.exceptions import AsyncApiResultFailed
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.results.limits import ResultLimits
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-from airflow_provider_asyncapi.tasks.stages import FETCH, SUBMIT
+from airflow_provider_asyncapi.tasks.stages import SUBMIT
 from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
+from tests.unit.installed_kinds import forget_entry_points, write_metadata
 
 FOLDER = Path(airflow_provider_asyncapi.profiles.__file__).parent
 SHIPPED = sorted(str(path.relative_to(FOLDER))[: -len(".toml")] for path in FOLDER.rglob("*.toml"))
@@ -35,8 +37,10 @@ MARKS = ("D", "C", "A")
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
     profiles._load_cached.cache_clear()
+    forget_entry_points()
     yield
     profiles._load_cached.cache_clear()
+    forget_entry_points()
 
 
 @pytest.fixture
@@ -55,8 +59,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(path.parent))
     # An earlier test may have imported its own package of this name.
     monkeypatch.delitem(sys.modules, "vendor_profiles", raising=False)
-    point = metadata.EntryPoint("vendor", "vendor_profiles", profiles.ENTRY_POINTS)
-    monkeypatch.setattr(metadata, "entry_points", lambda *, group: [point] if group == profiles.ENTRY_POINTS else [])
+    write_metadata(path.parent, "vendor_profiles", profiles.ENTRY_POINTS, "vendor", "vendor_profiles")
     return path
 
 
@@ -104,7 +107,10 @@ def test_a_name_cannot_lead_elsewhere(name: str) -> None:
         ("trigger = 5", "unknown table 'trigger'"),
         ("status = 5", "unknown table 'status'"),
         ('[fetch]\nparams = "zip"', r"\[fetch\] params: is called query_params here"),
-        ('[status]\ncompletion = "a"', r"unknown key 'completion' in \[status\].*completion_key"),
+        (
+            '[status]\ncompletion = "a"',
+            r"unknown key 'completion' \(did you mean 'completion_key'\?\) in \[status\]; known are",
+        ),
         ('[connection]\nprofile = "other"', "unknown key 'profile'"),
         ('[cancel]\nidentifier = "a"', "unknown key 'identifier'"),
         ("extends = 5", "extends: has to be the name of another profile"),
@@ -194,11 +200,19 @@ def test_a_folder_that_is_not_there_is_an_error_with_the_options_name(monkeypatc
         load_profile("celigo")
 
 
-def test_a_package_that_cannot_be_imported_is_an_error_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = metadata.EntryPoint("vendor", "no_such_package", profiles.ENTRY_POINTS)
-    monkeypatch.setattr(metadata, "entry_points", lambda *, group: [point])
+def test_a_package_that_cannot_be_imported_is_an_error_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write_metadata(tmp_path, "no_such_package", profiles.ENTRY_POINTS, "vendor", "no_such_package")
     with pytest.raises(ConfigurationError, match="no_such_package"):
         load_profile("celigo")
+
+
+def test_the_installed_packages_are_searched_once_for_all_profiles() -> None:
+    for name in SHIPPED:
+        load_profile(name)
+    assert entry_points.find_entry_points.cache_info().misses == 1
 
 
 def test_operators_fill_in_from_the_profile_what_the_dag_leaves_out() -> None:
@@ -319,8 +333,8 @@ def test_each_table_may_have_what_its_task_takes() -> None:
     for task in tasks:
         assert set(task.stage.plan_type.parameters) - profile_tables()[task.stage.table] == set()
     assert {"timeout"} <= profile_tables()["status"]
-    assert set(FETCH.limits) == set(RESULT_LIMITS) == {each.name for each in fields(ResultLimits)}
-    assert set(FETCH.limits) <= profile_tables()["fetch"]
+    assert set(RESULT_LIMITS) == {each.name for each in fields(ResultLimits)}
+    assert set(RESULT_LIMITS) <= profile_tables()["fetch"]
 
 
 def test_the_limits_of_a_result_are_the_dags_and_else_the_profiles(

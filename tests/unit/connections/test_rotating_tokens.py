@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -187,11 +188,14 @@ def test_a_wait_that_is_cancelled_during_the_request_for_a_token_stores_the_new_
 def test_a_flow_that_fails_during_the_request_for_a_token_loses_no_refresh_token(
     vendor: OAuth2Server, supervisor: Supervisor, authorized: Callable[..., None]
 ) -> None:
+    is_waiting = threading.Event()
+
     def fail() -> Flow[None]:
-        yield RunBlocking(lambda: wait_until(lambda: vendor.token_requests))
+        yield RunBlocking(lambda: wait_until(lambda: vendor.token_requests and is_waiting.is_set()))
         raise ContentError("broken")
 
     def answer_once_cancelled() -> Flow[None]:
+        is_waiting.set()
         try:
             while True:
                 yield Sleep(1)

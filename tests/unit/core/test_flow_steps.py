@@ -20,15 +20,20 @@ def asking() -> Flow[list[Any]]:
     return replies
 
 
-def test_each_effect_is_given_in_turn_and_each_reply_or_error_reaches_the_flow():
-    with FlowSteps(asking()) as steps:
+def reply_to(flow: Flow[list[Any]]) -> list[Any]:
+    """Run a flow that sleeps, with ten times the seconds as the reply; the second sleep fails."""
+    with FlowSteps(flow) as steps:
         for effect in steps:
             if effect == Sleep(2):
                 steps.error = TransportError("lost")
             else:
                 assert isinstance(effect, Sleep)
                 steps.reply = effect.seconds * 10
-    assert steps.result == [10, "lost", 30]
+    return steps.result
+
+
+def test_each_effect_is_given_in_turn_and_each_reply_or_error_reaches_the_flow():
+    assert reply_to(asking()) == [10, "lost", 30]
 
 
 def test_a_flow_that_wraps_another_passes_on_its_effects_with_their_replies_and_errors():
@@ -38,14 +43,7 @@ def test_a_flow_that_wraps_another_passes_on_its_effects_with_their_replies_and_
                 yield from steps.forward(effect)
         return steps.result
 
-    with FlowSteps(wrapping()) as steps:
-        for effect in steps:
-            if effect == Sleep(2):
-                steps.error = TransportError("lost")
-            else:
-                assert isinstance(effect, Sleep)
-                steps.reply = effect.seconds * 10
-    assert steps.result == [10, "lost", 30]
+    assert reply_to(wrapping()) == [10, "lost", 30]
 
 
 def test_an_error_that_the_flow_does_not_handle_comes_out():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_asyncapi.core.foreign_names import find_foreign_name
+from airflow_provider_asyncapi.core.foreign_names import describe_unknown_key, find_foreign_name
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,16 @@ from airflow_provider_asyncapi.core.foreign_names import find_foreign_name
 )
 def test_a_foreign_name_is_refused_with_the_name_here(given: set[str], known: set[str], problem: str | None) -> None:
     assert find_foreign_name(given, known) == problem
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("end_point", "unknown key 'end_point' (did you mean 'endpoint'?)"),
+        ("Endpoint", "unknown key 'Endpoint' (did you mean 'endpoint'?)"),
+        ("colour", "unknown key 'colour'"),
+        (7, "unknown key 7"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(name: object, text: str) -> None:
+    assert describe_unknown_key(name, ("endpoint", "method")) == text

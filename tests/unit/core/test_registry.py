@@ -42,6 +42,14 @@ def test_a_kind_can_be_removed():
     assert list(colours) == ["blue"]
 
 
+def test_a_kind_with_an_import_path_is_imported_when_it_is_looked_up():
+    colours = Registry("colour", "colours", [RED], {"green": f"{__name__}:GREEN", "lost": "no_such_module:LOST"})
+    assert (list(colours), len(colours), "lost" in colours) == (["green", "lost", "red"], 3, True)
+    assert colours["green"] is colours.parse("green") is GREEN
+    with pytest.raises(ModuleNotFoundError):
+        colours.parse("lost")
+
+
 GREEN, OTHER_RED = Colour("green"), Colour("red")
 
 

@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.hooks import clients, lazy
 from airflow_provider_asyncapi.hooks.clients import SharedClient
 from tests.unit.eventually import until
 from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
-from tests.unit.triggers.test_trigger import POLL, event_of, trigger
+from tests.unit.triggers.waits import POLL, event_of, trigger
 
 RUNNING, DONE = reply({"status": "running"}), reply({"status": "done"})
 
@@ -135,7 +135,7 @@ def test_while_airflow_is_away_the_deadline_ends_the_wait_and_the_error_says_why
     monkeypatch.setattr(clients, "_MIN_TIMEOUT", 0.0)
     supervisor.away = 1_000_000
     error = asyncio.run(event_of(trigger(deadline=time.time() + 0.3)))["error"]
-    assert error["kind"] == "DeadlineError"
+    assert error["kind"] == "DeadlineExceededError"
     assert "connection 'asyncapi_default': Airflow didn't return it" in error["message"]
     assert not api.requests
 

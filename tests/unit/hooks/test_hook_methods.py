@@ -6,10 +6,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-import inspect
 import json
-import typing
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,58 +15,16 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, Outcome
-from airflow_provider_asyncapi.core.requests.schedule import RETRY_PARAMETERS
-from airflow_provider_asyncapi.hooks import calls, clients, fetch_result, parameters, running
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.hooks import clients
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, AsyncApiResponse, JobHandle
-from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
-from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-from airflow_provider_asyncapi.tasks.stages import FETCH
-from tests.unit.eventually import until
-from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
+from tests.unit.fake_airflow import ApiServer, Supervisor, reply
+from tests.unit.hooks.hook_calls import DONE, POLL, RUNNING, STATUS, SUBMIT, Caller
 
 pytestmark = pytest.mark.usefixtures("connection")
 
-#: Calls a method of the hook by its name without the ``a`` of its twin.
-Caller = Callable[..., Any]
-SUBMIT: dict[str, Any] = {"endpoint": "/jobs", "json": {"table": "x"}, "identifier": "id", "variables": {"table": "x"}}
-STATUS: dict[str, Any] = {
-    "endpoint": "/jobs/{identifier}",
-    "completion_key": "state",
-    "completion_value": "done",
-    "failure_value": "failed",
-    "no_data_value": "empty",
-    "capture": {"file": "file"},
-}
-POLL = "GET /jobs/7"
-RUNNING, DONE = reply({"state": "running"}), reply({"state": "done", "file": "f-1"})
-TWINS = ("request", "submit_job", "get_job", "wait_for_job", "fetch_result", "cancel_job")
-
-
-@pytest.fixture(params=["on a worker", "on a loop"])
-def call(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Caller:
-    """Call a method, or its twin; nobody waits between polls and tries."""
-    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
-    from airflow_provider_asyncapi.transports.requests import RequestsDriver
-
-    on_worker_defaults: Any = RequestsDriver.__init__.__kwdefaults__
-    on_loop_defaults: Any = AiohttpDriver.__init__.__kwdefaults__
-    monkeypatch.setitem(on_worker_defaults, "sleep", lambda _: None)
-    monkeypatch.setitem(on_loop_defaults, "sleep", lambda _: asyncio.sleep(0))
-
-    def on_worker(name: str, *args: Any, profile: str | None = None, **given: Any) -> Any:
-        with AsyncApiHook(profile=profile) as hook:
-            return getattr(hook, name)(*args, **given)
-
-    def on_loop(name: str, *args: Any, profile: str | None = None, **given: Any) -> Any:
-        return asyncio.run(getattr(AsyncApiHook(profile=profile), f"a{name}")(*args, **given))
-
-    return on_worker if request.param == "on a worker" else on_loop
-
 
 # A request
-
-
 def test_a_request_is_sent_with_the_connections_credentials_and_its_answer_returned(
     api: ApiServer, connect: Any, call: Caller
 ) -> None:
@@ -120,8 +75,6 @@ def test_a_body_that_is_not_what_was_asked_for_is_an_exception_that_tells_the_re
 
 
 # A job
-
-
 def test_a_job_is_submitted_and_its_handle_goes_through_xcom(api: ApiServer, call: Caller) -> None:
     api.respond_to("POST /jobs", reply({"id": 7}, 201))
     handle = call("submit_job", **SUBMIT)
@@ -237,8 +190,6 @@ def test_a_job_is_cancelled(api: ApiServer, call: Caller, caplog: pytest.LogCapt
 
 
 # Profiles
-
-
 def test_a_profile_fills_in_what_is_left_out(api: ApiServer, call: Caller) -> None:
     api.respond_to("POST /jobs", reply(status=202, location="/jobs/7"))
     api.respond_to(POLL, reply(status=202), reply({"rows": 3}))
@@ -256,8 +207,6 @@ def test_the_connections_profile_counts_if_the_hook_has_none(api: ApiServer, con
 
 
 # Files
-
-
 def test_a_request_and_a_submit_send_files(api: ApiServer, call: Caller, tmp_path: Path) -> None:
     (tmp_path / "d1.csv").write_bytes(b"1,2")
     api.respond_to("PUT /files/d1", reply({}))
@@ -294,14 +243,12 @@ def test_a_trigger_sends_no_file(
 
 
 # Mistakes
-
-
 @pytest.mark.parametrize(
     ("name", "args", "given", "message"),
     [
         ("submit_job", (), {**SUBMIT, "endpoint_": "/x"}, r"submit_job\(\); did you mean endpoint\?"),
         ("submit_job", (), {**SUBMIT, "callback": True}, "callback: it needs a task"),
-        ("submit_job", (), {**SUBMIT, "cancel": {}}, "cancel: isn't a parameter"),
+        ("submit_job", (), {**SUBMIT, "cancel": {}}, "cancel: it needs a task"),
         ("submit_job", (), {"endpoint": "/jobs"}, "identifier: is missing"),
         ("request", ("GET", "/x"), {"capture": {}}, "capture: isn't a parameter"),
         ("get_job", (7,), {"endpoint": "/x"}, "completion_key: is missing"),
@@ -329,223 +276,3 @@ def test_a_connection_that_cannot_be_used_is_named(connect: Any, call: Caller) -
     connect(host="")
     with pytest.raises(exceptions.AsyncApiConfigurationError, match=r"connection 'asyncapi_default': .*host is empty"):
         call("request", "GET", "/x")
-
-
-# On an event loop
-
-
-def test_connections_are_kept_open_between_calls_in_a_context(api: ApiServer) -> None:
-    api.respond_to("GET /x", reply([]))
-
-    async def scenario() -> None:
-        async with AsyncApiHook() as hook:
-            client = clients._clients[asyncio.get_running_loop()]["asyncapi_default"]
-            await asyncio.gather(hook.arequest("GET", "/x"), hook.arequest("GET", "/x"))
-            await hook.afetch_result(7, endpoint="/x")
-            assert clients._clients[asyncio.get_running_loop()]["asyncapi_default"] is client
-        assert not clients._clients[asyncio.get_running_loop()]
-
-    asyncio.run(scenario())
-    assert api.count("GET /x") == 3
-
-
-def test_a_context_whose_connection_cannot_be_used_raises_the_same_exception(connect: Any) -> None:
-    connect(host="")
-
-    async def scenario() -> None:
-        async with AsyncApiHook():
-            pass
-
-    with pytest.raises(exceptions.AsyncApiConfigurationError, match="host is empty"):
-        asyncio.run(scenario())
-
-
-@pytest.fixture
-def change(connect: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """Change the connection while it is in use, and have that noticed."""
-    connect(password="old-1", extra={"auth": "bearer"})
-    monkeypatch.setattr(clients, "_MAX_AGE", 0.0)
-
-    async def change() -> None:
-        connect(password="new-1", extra={"auth": "bearer"})
-        client = clients._clients[asyncio.get_running_loop()]["asyncapi_default"]
-        assert client.api is not None
-        assert await clients.retire_if_changed("asyncapi_default", client.api)
-
-    return change
-
-
-def test_a_wait_goes_on_with_a_connection_that_has_changed(api: ApiServer, change: Any) -> None:
-    api.respond_to(POLL, RUNNING)
-
-    async def scenario() -> JobHandle:
-        waiting = asyncio.create_task(AsyncApiHook().await_for_job(7, poke_interval=0.1, **STATUS))
-        await until(lambda: api.count(POLL))
-        await change()
-        await until(lambda: api.requests[-1].headers["Authorization"] == "Bearer new-1")
-        api.respond_to(POLL, DONE)
-        return await waiting
-
-    assert asyncio.run(scenario()).outcome is Outcome.SUCCESS
-
-
-def test_credentials_that_were_rotated_are_looked_up_at_once(
-    api: ApiServer, connect: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(clients, "_MAX_AGE", 0.0)
-    connect(password="old-1", extra={"auth": "bearer"})
-    api.respond_to("GET /x", reply({}, 401), reply([]))
-
-    async def scenario() -> AsyncApiResponse:
-        async with AsyncApiHook() as hook:
-            connect(password="new-1", extra={"auth": "bearer"})
-            return await hook.arequest("GET", "/x")
-
-    assert asyncio.run(scenario()).ok
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_request_that_may_have_been_carried_out_is_not_sent_again_over_a_connection_that_has_changed(
-    api: ApiServer, change: Any, method: str
-) -> None:
-    api.respond_to(f"{method} /x", reply({}, 429), reply([]))
-
-    async def scenario() -> AsyncApiResponse:
-        asking = asyncio.create_task(AsyncApiHook().arequest(method, "/x", retry_delays={429: 0.2}))
-        await until(lambda: api.requests)
-        await change()
-        return await asking
-
-    if method == "GET":
-        assert asyncio.run(scenario()).ok
-    else:
-        with pytest.raises(exceptions.AsyncApiUnavailable, match="POST /x: the connection has changed"):
-            asyncio.run(scenario())
-
-
-def test_a_submission_goes_on_where_it_stood_when_the_connection_changed(api: ApiServer, change: Any) -> None:
-    api.respond_to("POST /jobs", reply({"id": 7}))
-    api.respond_to("POST /jobs/7/start", reply({}, 503), reply({}))
-
-    async def scenario() -> JobHandle:
-        start = {"endpoint": "/jobs/{identifier}/start", "headers": {"Idempotency-Key": "{idempotency_key}"}}
-        submitting = asyncio.create_task(AsyncApiHook().asubmit_job(**SUBMIT, start=start, retry_delays={503: 0.2}))
-        await until(lambda: api.count("POST /jobs/7/start"))
-        await change()
-        return await submitting
-
-    assert asyncio.run(scenario()).identifier == 7
-    assert (api.count("POST /jobs"), api.count("POST /jobs/7/start")) == (1, 2)
-
-
-def test_a_fetch_that_is_cancelled_leaves_nothing_behind(api: ApiServer, tmp_path: Path) -> None:
-    api.respond_to("GET /files/7", reply({}, 503))
-    destination = f"{tmp_path / 'out'}/"
-
-    async def scenario() -> None:
-        fetching = asyncio.create_task(
-            AsyncApiHook().afetch_result(7, endpoint="/files/7", output_type="file", destination=destination)
-        )
-        await until(lambda: api.requests)
-        fetching.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await fetching
-
-    asyncio.run(scenario())
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
-def test_an_airflow_that_is_away_is_an_exception_that_a_retry_may_mend(
-    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(running, "LOOK_UP_TIMEOUT", 0.0)
-    monkeypatch.setattr(clients, "_MIN_TIMEOUT", 0.05)
-    monkeypatch.setattr(clients, "_FIRST_DELAY", 0.01)
-    supervisor.away = 1000
-    with pytest.raises(exceptions.AsyncApiException, match="Airflow didn't return it"):
-        asyncio.run(AsyncApiHook().arequest("GET", "/x"))
-
-
-def test_the_twins_work_without_an_asynchronous_line_to_airflow(
-    api: ApiServer, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    InProcessSupervisor(supervisor, monkeypatch)
-    api.respond_to("GET /x", reply([]))
-    assert asyncio.run(AsyncApiHook().arequest("GET", "/x")).json() == []
-
-
-def test_a_worker_of_airflow_31_whose_line_is_only_synchronous_finds_the_connection(
-    api: ApiServer, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def not_there(_: Any) -> None:
-        raise NotImplementedError
-
-    monkeypatch.setattr(supervisor, "asend", not_there)
-    api.respond_to("GET /x", reply([]))
-    assert asyncio.run(AsyncApiHook().arequest("GET", "/x")).json() == []
-
-
-@pytest.mark.parametrize("is_task", [True, False])
-def test_secrets_are_masked_on_a_worker_and_not_in_the_triggerer(
-    api: ApiServer, connect: Any, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, is_task: bool
-) -> None:
-    monkeypatch.setattr(clients, "is_task_process", lambda: is_task)
-    connect(extra={"secret_headers": {"X-Key": "key-12345"}})
-    api.respond_to("GET /x", reply([]))
-    asyncio.run(AsyncApiHook().arequest("GET", "/x"))
-    masked = [each for each in supervisor.of_kind("MaskSecret") if "key-12345" in json.dumps(each.value)]
-    # Airflow itself masks the extra as a whole.
-    assert any(each.value == ["key-12345"] for each in masked) is is_task
-
-
-# What type checkers see
-
-
-@pytest.mark.parametrize("name", TWINS)
-def test_each_method_has_an_asynchronous_twin_that_takes_the_same(name: str) -> None:
-    method, twin = getattr(AsyncApiHook, name), getattr(AsyncApiHook, f"a{name}")
-    own, others = inspect.signature(method), inspect.signature(twin)
-    without_reason = {each: given.replace(default=None) for each, given in own.parameters.items() if each == "reason"}
-    assert inspect.iscoroutinefunction(twin)
-    assert own.return_annotation == others.return_annotation
-    assert {**own.parameters, **without_reason} == {
-        **others.parameters,
-        **{each: others.parameters[each].replace(default=None) for each in without_reason},
-    }
-
-
-TYPED: list[tuple[Any, Any, Any]] = [
-    (parameters.SubmitParameters, calls._SUBMIT, AsyncApiTriggerOperator),
-    (parameters.WaitParameters, calls._WAIT, AsyncApiSensor),
-    (parameters.FetchParameters, fetch_result.list_fetch_parameters(), AsyncApiFetchOperator),
-]
-#: What of an operator is a matter of tasks, or an argument of its own.
-NOT_TAKEN = {
-    *("asyncapi_conn_id", "profile", "job", "job_url", "timeout", "callback", "on_changed_request"),
-    *("deferrable", "start_from_trigger", "end_from_trigger", "on_warning_callback", "kwargs", "return"),
-    *("submit", *RERUN_PARAMETERS),
-}
-
-
-@pytest.mark.parametrize(("typed", "known", "operator"), TYPED, ids=lambda each: getattr(each, "__name__", ""))
-def test_the_typed_parameters_are_those_that_the_method_and_the_operator_take(
-    typed: Any, known: Any, operator: Any
-) -> None:
-    assert typed.__optional_keys__ == {*known} - calls._TASK_PARAMETERS
-    taken = typing.get_type_hints(operator.__init__)
-    without = {"cancel", "identifiers"} if operator is AsyncApiTriggerOperator else set()
-    assert typed.__optional_keys__ == taken.keys() - NOT_TAKEN - without
-    for name, hint in typing.get_type_hints(typed).items():
-        assert taken[name] in (hint, hint | None) or hint is Any, name
-
-
-def test_the_typed_parameters_of_a_request_are_those_that_are_taken() -> None:
-    assert parameters.SendParameters.__optional_keys__ == calls._REQUEST.union(RETRY_PARAMETERS)
-    assert parameters.StepParameters.__optional_keys__ == {*calls._STEP}
-
-
-def test_the_limits_of_a_fetch_are_those_of_the_operator() -> None:
-    assert set(fetch_result._LIMITS) == set(FETCH.limits)
-    # Both leave them to the profile, and then to their common defaults.
-    parameters = inspect.signature(AsyncApiFetchOperator.__init__).parameters
-    assert {parameters[name].default for name in FETCH.limits} == {None}

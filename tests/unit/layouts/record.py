@@ -20,7 +20,9 @@ from airflow_provider_asyncapi.core.jobs.slots import SlotRequest
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
+from airflow_provider_asyncapi.core.wait.history import Entry, EntryKind, JobHistory
 from airflow_provider_asyncapi.core.wait.log_position import LogPosition
+from airflow_provider_asyncapi.tasks.cancel_request import CANCEL_KEY, dump_request
 from airflow_provider_asyncapi.tasks.wait_state import VERSION
 from airflow_provider_asyncapi.triggers.asset_watcher import AsyncApiEventTrigger
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
@@ -30,6 +32,11 @@ from airflow_provider_asyncapi.triggers.job_slots import JobSlotTrigger
 FOLDER = Path(__file__).parent
 MOMENT = 1_795_000_000.0
 _TASK = {"dag_id": "dag", "run_id": "run", "task_id": "submit", "map_index": -1}
+_TRACE = {
+    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "parent": "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01",
+}
+_PROFILE = {"name": "acme/jobs", "version": "0a1b2c3d4e5f"}
 _SPEC = {
     "endpoint": "/jobs/{identifier}",
     "completion_key": "status",
@@ -52,6 +59,8 @@ def write_all() -> dict[str, Any]:
         variables={"pages": 3, "data.pages": 3},
         task=_TASK,
         slot_of=_TASK,
+        profile=_PROFILE,
+        trace=_TRACE,
     )
     done = dataclasses.replace(job, outcome=Outcome.SUCCESS, status="done", progress=1.0)
     log = LogPosition("c-5", count=4, last="0a1b2c3d4e5f6071", shown=4)
@@ -66,6 +75,7 @@ def write_all() -> dict[str, Any]:
         changed_at=MOMENT + 20,
         warned_at=MOMENT + 25,
         log=log,
+        has_default_deadline=True,
     ).dump()
     classpath, kwargs = AsyncApiJobTrigger(asyncapi_conn_id="asyncapi_default", spec=_SPEC, wait=wait).serialize()
     event_trigger = AsyncApiEventTrigger(endpoint="/orders", items="orders", item_id="id", poke_interval=0.01)
@@ -76,7 +86,7 @@ def write_all() -> dict[str, Any]:
     return {
         "job": job.dump(),
         "trigger": {"classpath": classpath, "kwargs": kwargs},
-        "next_kwargs": {"wait": wait},
+        "next_kwargs": {"wait": wait, "job_url": "http://127.0.0.1/jobs/{identifier}"},
         "events": {
             "done": WaitEvent.of_success(done).dump(),
             "failed": WaitEvent.of_error(failed, job).dump(),
@@ -84,7 +94,14 @@ def write_all() -> dict[str, Any]:
             "begin": WaitEvent.of_begin("this is try 2").dump(),
         },
         "submission": Submission(
-            "k-1", answered=1, sent_at=MOMENT, handle=job, callbacks=("d",), connection="asyncapi_default"
+            "k-1",
+            answered=1,
+            sent_at=MOMENT,
+            handle=job,
+            callbacks=("d",),
+            connection="asyncapi_default",
+            profile=_PROFILE,
+            trace=_TRACE,
         ).dump(),
         "calls": dump_callbacks([ReceivedCallback("1", MOMENT + 5, "application/json", b'{"status": "done"}')]),
         # The arguments of an event trigger are one string.
@@ -93,6 +110,7 @@ def write_all() -> dict[str, Any]:
         "slot_trigger": JobSlotTrigger(api_server="https://airflow", waiting_task="t-1").serialize()[1],
         "slot_request": SlotRequest(2, MOMENT, MOMENT + 1, ends_with_task=False).dump(),
         "store": {
+            CANCEL_KEY: dump_request("ann has cancelled the job on the page Async API jobs", 2),
             "asyncapi_began": {"version": VERSION, "identifier": "j-1", "generation": 0, "at": MOMENT + 1},
             "asyncapi_poke": {
                 "version": VERSION,
@@ -102,6 +120,7 @@ def write_all() -> dict[str, Any]:
                 "changed_at": MOMENT + 20,
                 "warned_at": MOMENT + 25,
                 "log": log.dump(),
+                "history": JobHistory((Entry(MOMENT + 20, EntryKind.STATUS, "", "running", 0.25),)).dump(),
             },
         },
     }

@@ -41,6 +41,20 @@ def test_events_of_outlets_carry_the_manifest(api: ApiServer, tmp_path: Any) -> 
     assert events.event.extra == {"by": "me", **manifest}
 
 
+def test_the_size_of_the_result_is_pushed_and_not_its_content(api: ApiServer, tmp_path: Any) -> None:
+    api.respond_to("GET /jobs/7", reply([{"secret": "planted"}, {}]))
+    ti = TI()
+    fetching(job="7", result_path=None).execute(context_of(ti))
+    result = ti.xcoms["job_result"]
+    assert (result["identifier"], result["rows"]) == ("7", 2)
+    assert "planted" not in str(result)
+    fetching(job="7", result_path=None, destination=f"{tmp_path}/rows.json").execute(context_of(ti))
+    result = ti.xcoms["job_result"]
+    assert result["file_count"] == 1
+    assert result["bytes"] > 0
+    assert result["files"][0].endswith("rows.json")
+
+
 def test_a_value_in_xcom_is_in_no_event(api: ApiServer) -> None:
     api.respond_to("GET /jobs/7", reply({"rows": [1]}))
     operator, events = fetching(outlets=[Asset("file:///rows")]), Events()
@@ -61,7 +75,7 @@ def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_pat
     api.respond_to("GET /jobs/7", reply({}))
     owners = []
     monkeypatch.setattr(
-        "airflow_provider_asyncapi.tasks.fetching.fetch",
+        "airflow_provider_asyncapi.tasks.fetch_result.fetch",
         lambda _hook, task, _save: owners.append(task.owner),
     )
     for index, number in ((-1, 1), (3, 2)):

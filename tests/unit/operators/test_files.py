@@ -45,6 +45,45 @@ def test_a_submit_and_its_requests_may_send_files(given: dict[str, Any]) -> None
     make_submit(**given)
 
 
+RESUME = {"headers": {"Upload-Length": "{file_size}"}, "offset": "header:Upload-Offset"}
+PIECES = {"endpoint": "/up", "headers": {"Upload-Offset": "{body_start}"}, "body": {**FILE, "resume": RESUME}}
+
+
+def test_an_upload_may_be_resumed_and_requests_before_it_name_the_size_of_its_file() -> None:
+    make_submit(prepare=[{"endpoint": "/new", "headers": {"X-Size": "{file_size}"}}, PIECES])
+    make_submit(**PIECES)
+    make_submit(headers={"X-Size": "{file_size}"}, body="{{ params.body }}")
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"headers": {"X-Size": "{file_size}"}}, UnknownVariableError, r"headers: .*\{file_size\}"),
+        (
+            {"prepare": {**PIECES, "body": {**FILE, "resume": {**RESUME, "endpoint": "/up/{id}"}}}},
+            UnknownVariableError,
+            r"prepare\.body\.resume\.endpoint: .*\{id\}",
+        ),
+        (
+            {"prepare": {**PIECES, "body": {**FILE, "resume": {"offst": "a"}}}},
+            ConfigurationError,
+            r"prepare: body\.resume: unknown key 'offst'",
+        ),
+        ({"prepare": {**PIECES, "headers": {}}}, ConfigurationError, r"the upload has to name \{body_start\}"),
+        (
+            {"files": {"f": {**FILE, "resume": RESUME}}},
+            ConfigurationError,
+            r"files\['f'\] has the unknown key 'resume'",
+        ),
+    ],
+)
+def test_a_mistake_about_an_upload_is_refused_when_the_dag_is_parsed(
+    given: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        make_submit(**given)
+
+
 def test_a_path_may_come_from_another_task() -> None:
     with DAG("dag", schedule=None):
 
@@ -105,8 +144,24 @@ def test_requests_of_a_wait_and_a_fetch_send_no_files() -> None:
         AsyncApiSensor(task_id="wait", job=1, endpoint="/x", cancel={"endpoint": "/x", "body": FILE}, **status)
     with pytest.raises(ConfigurationError, match=r"fetch: files\['f'\]\.path: this request can't send a file"):
         AsyncApiFetchOperator(task_id="fetch", job=1, endpoint="/x", files={"f": {"path": "/a"}})
-    with pytest.raises(ConfigurationError, match=r"body: isn't an argument of status"):
+    with pytest.raises(ConfigurationError, match=r"body: isn't an argument of status; only the requests"):
         AsyncApiJobOperator(task_id="job", submit={}, status={"body": FILE})
+
+
+def make_sensor(**given: Any) -> AsyncApiSensor:
+    return AsyncApiSensor(task_id="wait", job=1, endpoint="/x", completion_key="s", completion_value="d", **given)
+
+
+@pytest.mark.parametrize("name", ["body", "files"])
+def test_a_wait_says_which_requests_send_files(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{name}: isn't a parameter of this task; only the requests"):
+        make_sensor(**{name: FILE})
+
+
+@pytest.mark.parametrize("make", [AsyncApiFetchOperator, AsyncApiJobOperator])
+def test_a_task_with_other_requests_says_which_requests_send_files(make: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"body: isn't a parameter of this task; only the requests"):
+        make(task_id="task", body=FILE, **({"job": 1} if make is AsyncApiFetchOperator else {}))
 
 
 def execute(store: Store | None = None, number: int = 1, **given: Any) -> Any:

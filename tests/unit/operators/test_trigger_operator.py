@@ -48,6 +48,19 @@ def test_a_job_that_is_done_at_once_says_so_in_its_handle(api: ApiServer) -> Non
     assert ti.xcoms["job"]["outcome"] == "success"
 
 
+def test_a_failed_submit_is_shown_with_its_error_and_without_a_job(api: ApiServer) -> None:
+    api.respond_to("POST /jobs", reply({"message": "no such report", "password": "planted"}, 422))
+    ti = TI()
+    with pytest.raises(exceptions.AsyncApiRejected):
+        submit(ti)
+    assert set(ti.xcoms) == {"job_wait", "job_poll"}
+    wait, poll = ti.xcoms["job_wait"], ti.xcoms["job_poll"]
+    assert (wait["kind"], wait["asyncapi_conn_id"], wait["identifier"]) == ("submit", "asyncapi_default", None)
+    assert wait["task_instance"] == TI.id
+    assert "no such report" in poll["error"]
+    assert "planted" not in str(ti.xcoms)
+
+
 def test_a_refused_submit_is_not_retried_and_closes_the_connections(api: ApiServer, monkeypatch: Any) -> None:
     from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from airflow.jobs.job import Job
 from airflow.models import import_all_models
 from airflow.models.base import Base
 from airflow.models.dag import DagModel
 from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.trigger import Trigger
 from airflow.models.xcom import XComModel
 from sqlalchemy import Connection, Engine, create_engine, delete, event, insert, select
 from sqlalchemy.orm import Session
@@ -51,7 +53,7 @@ class Database:
     def clear(self) -> None:
         """Forget all runs and DAGs."""
         with self.engine.begin() as connection:
-            for model in (XComModel, TaskInstance, DagRun, DagModel):
+            for model in (XComModel, TaskInstance, DagRun, DagModel, Trigger, Job):
                 connection.execute(delete(model.__table__))
 
     def _note(self, connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
@@ -71,9 +73,7 @@ class Database:
             due = NOW - dt.timedelta(hours=hours)
             given = {"dag_id": dag_id, "run_id": run_id, "state": state, "run_type": "manual", "run_after": due}
             done = connection.execute(insert(DagRun.__table__).values(_filled(DagRun, given)))
-            key = done.inserted_primary_key
-            assert key is not None
-            return int(key[0])
+            return _key_of(done)
 
     def add_tasks(self, run: int, tasks: Iterable[dict[str, Any]]) -> None:
         """Store task instances of a run, each with its XComs."""
@@ -94,17 +94,43 @@ class Database:
                     "state": task.get("state", "deferred"),
                     "try_number": task.get("try_number", 1),
                     "end_date": task.get("end_date"),
-                    "updated_at": NOW,
+                    "updated_at": task.get("updated_at", NOW),
+                    "last_heartbeat_at": task.get("last_heartbeat_at"),
+                    "trigger_id": task.get("trigger_id"),
                     "pool": "default_pool",
                     "pool_slots": 1,
                 }
                 instances.append(_filled(TaskInstance, given))
                 xcoms += [
-                    {**place, "dag_run_id": run, "key": key, "value": value, "timestamp": NOW}
+                    {**place, "dag_run_id": run, "key": key, "value": value, "timestamp": task.get("pushed_at", NOW)}
                     for key, value in task["xcoms"].items()
                 ]
             connection.execute(insert(TaskInstance.__table__), instances)
             connection.execute(insert(XComModel.__table__), xcoms)
+
+    def add_trigger(self, *, heartbeat: dt.datetime | None = NOW, created: dt.datetime = NOW) -> int:
+        """Store a trigger, and the triggerer that runs it; without a heartbeat no triggerer has taken it."""
+        return self.add_triggers(1, heartbeat=heartbeat, created=created)[0]
+
+    def add_triggers(
+        self, count: int, *, heartbeat: dt.datetime | None = NOW, created: dt.datetime = NOW
+    ) -> Sequence[int]:
+        """Store triggers that one triggerer runs."""
+        triggerer = None
+        with self.engine.begin() as connection:
+            if heartbeat is not None:
+                given = {"job_type": "TriggererJob", "latest_heartbeat": heartbeat, "hostname": "triggerer-1"}
+                triggerer = _key_of(connection.execute(insert(Job.__table__).values(_filled(Job, given))))
+            given = {"classpath": "trigger", "kwargs": "{}", "created_date": created, "triggerer_id": triggerer}
+            connection.execute(insert(Trigger.__table__), [_filled(Trigger, given)] * count)
+            newest = select(Trigger.id).order_by(Trigger.id.desc()).limit(count)
+            return connection.scalars(newest).all()
+
+
+def _key_of(done: Any) -> int:
+    key = done.inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
 def _filled(model: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -112,6 +138,7 @@ def _filled(model: Any, given: dict[str, Any]) -> dict[str, Any]:
     empty: dict[str, Any] = {
         "String": "",
         "StringID": "",
+        "Text": "",
         "Integer": 0,
         "Boolean": False,
         "JSON": {},
@@ -138,6 +165,7 @@ def xcoms(
     deadline: str | None = None,
     warned_at: str | None = None,
     attempts: Any = None,
+    **poll_fields: Any,
 ) -> dict[str, Any]:
     """Make what a task that waits has pushed; it began so many minutes ago."""
     handle = {
@@ -154,7 +182,7 @@ def xcoms(
     wait = {"asyncapi_conn_id": conn_id, "started_at": moment(minutes=minutes), "deadline": deadline}
     if warned_at is not None:
         wait["warned_at"] = warned_at
-    poll = {"at": moment(seconds=10), "pause": pause, "error": error}
+    poll = {"at": moment(seconds=10), "pause": pause, "error": error, "polls": 4, **poll_fields}
     made = {"job": handle, "job_wait": wait, "job_poll": poll, "return_value": "planted-result"}
     if attempts is not None:
         made["job_attempts"] = attempts

@@ -8,7 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_asyncapi.airflow_private.database import Connection
-from airflow_provider_asyncapi.core.errors import ForgedCallbackError
+from airflow_provider_asyncapi.core.errors import InvalidCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.plugins import connections
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections, TooManyLookUpsError
@@ -44,7 +44,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
 def verify(known: CallbackConnections, conn_id: str, *, is_known_name: bool = False) -> bool:
     try:
         known.verify(conn_id, SIGNED, b"{}", 0.0, is_known_name=is_known_name)
-    except (ForgedCallbackError, TooManyLookUpsError):
+    except (InvalidCallbackError, TooManyLookUpsError):
         return False
     return True
 
@@ -108,7 +108,7 @@ def test_no_number_of_forged_calls_tells_which_names_are_remembered(
             verify(known, name)
         for backend.now in (61.0, 62.0, 70.0, 122.0, 131.0):
             for name in (*(f"{backend.now}-{number}" for number in range(made_up)), candidate, candidate, "last"):
-                with pytest.raises((ForgedCallbackError, TooManyLookUpsError)) as raised:
+                with pytest.raises((InvalidCallbackError, TooManyLookUpsError)) as raised:
                     known.verify(name, Headers([("x-signature", "0" * 64)]), b"{}", 0.0)
                 found.append(raised.typename)
         return found
@@ -128,9 +128,9 @@ def test_a_call_that_is_signed_is_believed_whatever_was_refused(backend: Backend
 def test_a_vendor_that_signs_with_another_key_takes_no_look_ups_from_others(backend: Backend) -> None:
     known = CallbackConnections(lambda: backend.now)
     for number in range(50):
-        with pytest.raises((ForgedCallbackError, TooManyLookUpsError)) as raised:
+        with pytest.raises((InvalidCallbackError, TooManyLookUpsError)) as raised:
             known.verify("vendor", Headers(), b"{}", 0.0)
-        assert raised.typename == ("ForgedCallbackError" if number < 30 else "TooManyLookUpsError")
+        assert raised.typename == ("InvalidCallbackError" if number < 30 else "TooManyLookUpsError")
     backend.known["other"] = "https://h"
     assert verify(known, "other")
 
@@ -138,7 +138,7 @@ def test_a_vendor_that_signs_with_another_key_takes_no_look_ups_from_others(back
 def test_only_a_call_to_a_url_of_its_own_may_be_unsigned(backend: Backend) -> None:
     known = CallbackConnections(lambda: backend.now)
     assert verify(known, "unsigned", is_known_name=True)
-    with pytest.raises(ForgedCallbackError, match="has no callback signature"):
+    with pytest.raises(InvalidCallbackError, match="has no callback signature"):
         known.verify("unsigned", SIGNED, b"{}", 0.0)
 
 

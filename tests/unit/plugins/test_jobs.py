@@ -1,40 +1,20 @@
 from __future__ import annotations
 
+import csv
 import datetime as dt
-from collections.abc import Callable, Iterator
-from typing import Any
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-from airflow.api_fastapi.common.db.common import _get_session
-from airflow.api_fastapi.core_api.security import get_user
-from fastapi.testclient import TestClient
 
 from airflow_provider_asyncapi.airflow_private.api_server import DagAccessEntity
 from airflow_provider_asyncapi.plugins import database as module
-from airflow_provider_asyncapi.plugins.app import make_app
 from tests.integration.ui.auth.restricted import RestrictedAuthManager
 from tests.unit.plugins.airflow_database import NOW, Database, moment, xcoms
 
-
-@pytest.fixture
-def client_of(database: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[..., TestClient]:
-    app = make_app()
-
-    def session() -> Iterator[Any]:
-        with database.session() as opened:
-            yield opened
-
-    app.dependency_overrides[_get_session] = session
-    monkeypatch.setattr(module, "get_auth_manager", RestrictedAuthManager)
-    monkeypatch.setattr("airflow_provider_asyncapi.plugins.jobs.time.time", NOW.timestamp)
-
-    def client(user: str | None = "admin", role: str = "viewer") -> TestClient:
-        if user is not None:
-            app.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username=user, role=role)
-        return TestClient(app)
-
-    return client
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
 
 
 @pytest.fixture
@@ -70,8 +50,16 @@ def test_a_job_is_shown_with_all_that_people_want_to_know(database: Database, cl
                 "task_id": "export.wait",
                 "map_index": 3,
                 "try_number": 2,
+                "kind": "wait",
                 "state": "deferred",
                 "group": "waiting",
+                "health": {
+                    "level": "warning",
+                    "reasons": [
+                        {"code": "poll_errors", "message": "The last poll failed: GET /jobs/e-7 answered 503"},
+                        {"code": "late_wait", "message": "The wait takes longer than warn_after"},
+                    ],
+                },
                 "conn_id": "vendor",
                 "identifier": "e-7",
                 "status": "RUNNING",
@@ -79,9 +67,14 @@ def test_a_job_is_shown_with_all_that_people_want_to_know(database: Database, cl
                 "submitted_at": "2026-01-31T11:49:00Z",
                 "started_at": "2026-01-31T11:50:00Z",
                 "ended_at": None,
+                "duration": 660.0,
                 "deadline": "2026-01-31T12:30:00Z",
+                "polls": 4,
+                "has_estimated_polls": False,
+                "last_polled": "2026-01-31T12:00:00Z",
                 # The handle was pushed now, after a poll that was answered.
                 "next_poll": "2026-01-31T12:00:30Z",
+                "next_poll_reason": "the last poll failed, and is repeated",
                 "warned_at": "2026-01-31T11:58:00Z",
                 "delay": None,
                 "error": "GET /jobs/e-7 answered 503",
@@ -127,6 +120,15 @@ def test_polls_that_are_late_are_shown_with_the_reason_and_the_next_one_is_late_
     (job,) = client_of().get("/jobs").json()["jobs"]
     assert job["delay"] == {"seconds": 9.0, "reason": "connections"}
     assert job["next_poll"] == "2026-01-31T12:00:39Z"
+
+
+def test_polls_that_find_progress_count_though_only_the_first_was_published(database: Database, client_of: Any) -> None:
+    """The handle was pushed a moment ago; the summary of the polls is five minutes old."""
+    made = xcoms()
+    made["job_poll"] |= {"at": moment(minutes=5)}
+    database.add_tasks(database.add_run("exports"), [{"xcoms": made}])
+    (job,) = client_of().get("/jobs").json()["jobs"]
+    assert (job["polls"], job["has_estimated_polls"]) == (4 + 10, True)
 
 
 def test_what_has_ended_shows_its_end_and_no_next_poll(database: Database, client_of: Any) -> None:
@@ -198,16 +200,28 @@ def test_no_xcom_keeps_the_page_from_its_other_jobs(database: Database, client_o
     for key, names in {
         "job_wait": ("asyncapi_conn_id", "started_at", "deadline"),
         "job": ("identifier", "status", "progress", "submitted_at"),
-        "job_poll": ("at", "pause", "error"),
+        "job_poll": (
+            "at",
+            "pause",
+            "error",
+            "delay",
+            "polls",
+            "reason",
+            "status_problem",
+            "status_problem_message",
+            "stalled_at",
+            "due",
+        ),
     }.items():
         bad.append({**good, key: extreme})
         bad += [{**good, key: {**good[key], name: extreme}} for name in names]
     bad.append({**good, "job_url": extreme})
-    wait = {**good["job_wait"], "deadline": extreme}
+    bad.append({**good, "job_poll": {**good["job_poll"], "delay": {"seconds": extreme, "reason": extreme}}})
+    wait = {**good["job_wait"], "deadline": extreme, "near_deadline": extreme, "kind": extreme, "warned_at": extreme}
     bad.append({**good, "job_wait": wait, "job_poll": {"at": extreme, "pause": 1e300}})
     tasks = [{"task_id": f"bad-{number}", "xcoms": each} for number, each in enumerate(bad)]
     database.add_tasks(run, [*tasks, {"task_id": "good", "xcoms": good}])
-    for order in ("-deadline", "progress", "identifier"):
+    for order in ("-deadline", "progress", "identifier", "risk"):
         answer = client_of().get("/jobs", params={"order_by": order, "search": "o", "limit": 200})
         assert answer.status_code == 200
         assert "good" in [job["task_id"] for job in answer.json()["jobs"]]
@@ -274,6 +288,11 @@ def three(database: Database) -> Database:
         ({"task_id": "x", "map_index": -1}, ["beta"]),
         ({"map_index": 4}, ["99"]),
         ({"group": "waiting"}, ["beta"]),
+        ({"conn_id": "other"}, ["alpha"]),
+        ({"conn_id": "oth"}, []),
+        ({"state": "failed"}, ["alpha"]),
+        ({"state": ["failed", "success"]}, ["alpha", "99"]),
+        ({"state": "none"}, []),
         ({"group": "failed"}, ["alpha"]),
         ({"group": "done"}, ["99"]),
         ({"search": "LPHA"}, ["alpha"]),
@@ -331,6 +350,10 @@ def test_the_counts_are_of_all_pages_and_the_groups_of_all_groups(three: Databas
         {"run_id": "\0"},
         {"task_id": "\0"},
         {"map_index": 2**40},
+        {"state": "no such"},
+        {"health": "fine"},
+        {"conn_id": "\0"},
+        {"conn_id": "x" * 251},
         {"find": "typo"},
     ],
     ids=str,
@@ -338,7 +361,7 @@ def test_the_counts_are_of_all_pages_and_the_groups_of_all_groups(three: Databas
 def test_what_cant_be_meant_is_refused_by_its_name(three: Database, client_of: Any, query: dict[str, Any]) -> None:
     answer = client_of().get("/jobs", params=query)
     assert answer.status_code == 422
-    assert answer.json()["detail"][0]["loc"] == ["query", *query]
+    assert answer.json()["detail"][0]["loc"][:2] == ["query", *query]
     assert not any("xcom" in statement for statement in three.statements)
 
 
@@ -389,17 +412,76 @@ def test_ten_thousand_jobs_cost_three_queries(database: Database, client_of: Any
     assert len(database.statements) == 3
 
 
+@pytest.mark.parametrize("path", ["/jobs", "/jobs.csv"])
+def test_too_many_states_are_refused(client_of: Any, path: str) -> None:
+    answer = client_of().get(path, params={"state": ["failed"] * 21})
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["query", "state"]
+
+
+def test_a_cleared_task_is_found_by_its_state(database: Database, ask: Any) -> None:
+    tasks: list[dict[str, Any]] = [
+        {"task_id": "a", "state": None, "xcoms": xcoms("cleared")},
+        {"task_id": "b", "xcoms": xcoms("other")},
+    ]
+    database.add_tasks(database.add_run("exports"), tasks)
+    assert ask(state="none") == ["cleared"]
+    assert set(ask(state=["none", "deferred"])) == {"cleared", "other"}
+
+
+def read_csv(client: TestClient, **query: Any) -> list[dict[str, str]]:
+    answer = client.get("/jobs.csv", params=query)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="async-api-jobs.csv"'
+    assert answer.headers["cache-control"] == "no-store"
+    return list(csv.DictReader(io.StringIO(answer.text)))
+
+
+def test_the_jobs_of_the_same_filters_are_exported(three: Database, client_of: Any) -> None:
+    rows = read_csv(client_of(), order_by="identifier")
+    assert [row["identifier"] for row in rows] == ["99", "alpha", "beta"]
+    assert [row["identifier"] for row in read_csv(client_of(), group="failed")] == ["alpha"]
+    assert rows[2] | {"health": "ok", "progress": "0.5", "started_at": "2026-01-31T11:57:00+00:00"} == rows[2]
+    assert read_csv(client_of("reader")) == []
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_is_a_formula(database: Database, client_of: Any, text: str) -> None:
+    made = xcoms(text, status=text, error=text, conn_id=text)
+    database.add_tasks(database.add_run("exports"), [{"xcoms": made}])
+    (row,) = read_csv(client_of())
+    for name in ("identifier", "status", "error", "conn_id"):
+        assert row[name] == f"'{text}", name
+
+
+def test_a_file_is_bounded(database: Database, client_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_asyncapi.plugins.jobs.MAX_ROWS", 3)
+    tasks = [{"map_index": number, "xcoms": xcoms(f"j-{number}")} for number in range(5)]
+    database.add_tasks(database.add_run("exports"), tasks)
+    database.statements.clear()
+    assert len(read_csv(client_of())) == 3
+    # The DAGs that may be read, the jobs.
+    assert len(database.statements) == 2
+
+
 def test_the_api_is_documented(client_of: Any) -> None:
     described = client_of().get("/openapi.json").json()
     job = described["components"]["schemas"]["Job"]["properties"]
     parameters = described["paths"]["/jobs"]["get"]["parameters"]
     assert all(each.get("description") for each in parameters), parameters
+    for path in ("/jobs.csv", "/jobs/details", "/connections"):
+        assert all(each.get("description") for each in described["paths"][path]["get"]["parameters"]), path
     assert set(job) >= {"identifier", "status", "progress", "error", "url"}
     for name in set(job) - {"dag_id", "run_id", "task_id", "try_number"}:
         assert job[name]["description"].endswith("."), name
 
 
-def test_the_script_is_served(client_of: Any) -> None:
-    answer = client_of(None).get("/static/jobs.js")
+@pytest.mark.parametrize("name", ["jobs.js", "page.js"])
+def test_modules_are_served_and_checked_for_changes_each_time(client_of: Any, name: str) -> None:
+    answer = client_of(None).get(f"/static/{name}")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/javascript")
+    again = client_of(None).get(f"/static/{name}", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status_code == 304
+    assert {each.headers["cache-control"] for each in (answer, again)} == {"no-cache"}

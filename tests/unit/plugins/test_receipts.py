@@ -18,14 +18,14 @@ from sqlalchemy.orm import Session
 from airflow_provider_asyncapi.airflow_private.database import TaskScope, get_state_backend
 from airflow_provider_asyncapi.core.callbacks.calls import (
     CallbackReference,
-    CallbackSettings,
     ReceivedCallback,
     dump_callbacks,
     make_identifier_key,
     make_task_key,
 )
+from airflow_provider_asyncapi.core.callbacks.settings import CallbackSettings
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
-from airflow_provider_asyncapi.core.errors import ForgedCallbackError
+from airflow_provider_asyncapi.core.errors import InvalidCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
@@ -182,18 +182,18 @@ def test_a_task_that_knows_of_all_calls_is_not_resumed(world: World) -> None:
     ids=["another token", "no task instance", "a task that submits nothing"],
 )
 def test_a_url_that_was_not_given_away_is_refused(world: World, reference: CallbackReference) -> None:
-    with pytest.raises(ForgedCallbackError):
+    with pytest.raises(InvalidCallbackError):
         receipts.find_job(reference)
 
 
 def test_a_call_that_comes_in_while_its_task_is_cleared_is_refused(world: World) -> None:
     job = receipts.find_job(REFERENCE)
     world.keep(Submission("key-2", callbacks=("another",), connection="vendor"))
-    with pytest.raises(ForgedCallbackError, match="cleared"):
+    with pytest.raises(InvalidCallbackError, match="cleared"):
         receipts.store_callback(job, call())
     assert world.calls() == []
     assert world.waiting().state == "deferred"
-    with pytest.raises(ForgedCallbackError, match="another submission"):
+    with pytest.raises(InvalidCallbackError, match="another submission"):
         receipts.find_job(REFERENCE)
 
 
@@ -230,7 +230,7 @@ def test_a_call_finds_its_job_by_the_identifier(world: World, monkeypatch: pytes
         code = hmac.digest(b"k" * 8, content, "sha256").hex()
         return IncomingCallback(Headers([("content-type", "application/json"), ("x-signature", code)]), content, 1.0)
 
-    with pytest.raises(ForgedCallbackError, match="no task has submitted"):
+    with pytest.raises(InvalidCallbackError, match="no task has submitted"):
         receipts.store_callback_by_identifier("vendor", sign({"id": 8}))
     receipts.store_callback_by_identifier("vendor", sign({"id": "7"}))
     assert len(world.calls()) == 1
@@ -256,7 +256,7 @@ def test_what_is_not_kept_leaves_no_file(world: World, monkeypatch: pytest.Monke
         store_callback(large(2))
     job = receipts.find_job(REFERENCE)
     world.keep(Submission("key-2", callbacks=(REFERENCE.digest,), connection="vendor"))
-    with pytest.raises(ForgedCallbackError):
+    with pytest.raises(InvalidCallbackError):
         receipts.store_callback(job, large(3))
     # Before Airflow 3.3 the calls from before the Clear count too.
     monkeypatch.setattr(stored_callbacks, "MAX_CALLBACKS", 2)
@@ -324,9 +324,9 @@ def test_a_job_of_another_connection_is_not_found(world: World, monkeypatch: pyt
     settings = CallbackSettings(Signature("X-Signature"))
     monkeypatch.setattr(receipts.callback_connections, "verify", lambda *_, **__: settings)
     monkeypatch.setattr(receipts, "extract_identifier", lambda *_: 7)
-    with pytest.raises(ForgedCallbackError, match="no task has submitted"):
+    with pytest.raises(InvalidCallbackError, match="no task has submitted"):
         receipts.store_callback_by_identifier("tenant-2", call())
     world.keep(dataclasses.replace(world.submission, connection="tenant-2"))
-    with pytest.raises(ForgedCallbackError, match="another one"):
+    with pytest.raises(InvalidCallbackError, match="another one"):
         receipts.store_callback_by_identifier("vendor", call())
     assert world.calls() == []

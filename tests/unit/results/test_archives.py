@@ -1,44 +1,18 @@
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import random
 import stat
 import struct
-import tarfile
 import tracemalloc
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
-from airflow_provider_asyncapi.results.archives import ArchiveLimits, unpack
-from airflow_provider_asyncapi.results.destination import ByteBudget, CompleteFile
-from airflow_provider_asyncapi.results.gunzip import GunzippingPartialFile
-from airflow_provider_asyncapi.results.tar_archives import TAR
-from airflow_provider_asyncapi.results.zip_archives import ZIP
-
-MIB = 1024 * 1024
-#: One member, `a.csv`, encrypted as APPNOTE.TXT, section 6.1 says, which the standard library can only undo.
-ENCRYPTED = (
-    "504b0304140001000000000021007b07970a140000000800000005000000612e637376a6f4f0071b7b13c5555be5ee5953e9"
-    "907b27ef5f504b01021400140001000000000021007b07970a14000000080000000500000000000000000000000000000000"
-    "00612e637376504b0506000000000100010033000000370000000000"
-)
-
-
-def archive(*members, compression=zipfile.ZIP_DEFLATED):
-    """Make an archive of (name or info, content) pairs."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as opened:
-        for name, content in members:
-            opened.writestr(name, content)
-    return buffer.getvalue()
+from tests.unit.results.archives import ENCRYPTED, archive
+from tests.unit.results.transfers import MIB
 
 
 def info(name, mode=0, **more):
@@ -47,20 +21,6 @@ def info(name, mode=0, **more):
     for key, value in more.items():
         setattr(given, key, value)
     return given
-
-
-@pytest.fixture
-def unpacked(tmp_path):
-    def unpacking(content, password=None, **limits):
-        path = tmp_path / "archive.zip"
-        path.write_bytes(content)
-        into = tmp_path / "into"
-        into.mkdir(exist_ok=True)
-        limits = {"max_bytes": 100 * MIB, "max_members": 100, "max_ratio": 200, **limits}
-        reader = ZIP if ZIP.accepts(path) else TAR
-        return unpack(CompleteFile(path, len(content), ""), into, ArchiveLimits(**limits), reader, password)
-
-    return unpacking
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -296,170 +256,3 @@ def test_a_large_archive_has_a_directory_of_its_own_kind(unpacked):
     assert b"PK\6\6" in content
     with pytest.raises(ResultTooLargeError, match="max_members"):
         unpacked(content, max_members=65_599)
-
-
-# Tar
-
-
-def tarred(*members, packed=True):
-    """Make a tar archive of (name or info, content) pairs."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz" if packed else "w:") as opened:
-        for name, content in members:
-            entry = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
-            entry.size = len(content)
-            opened.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def tar_info(name, kind, target=""):
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.linkname = kind, target
-    return entry
-
-
-@pytest.mark.parametrize("packed", [True, False])
-def test_a_tar_archive_is_unpacked(unpacked, packed):
-    large = random.Random(1).randbytes(3 * MIB)
-    folder = tar_info("sub", tarfile.DIRTYPE)
-    members = unpacked(tarred(("a.csv", b"1,2"), (folder, b""), ("sub/b", large), ("c" * 200, b""), packed=packed))
-    assert [(path, stored.path.read_bytes()) for path, stored in members] == [
-        (("a.csv",), b"1,2"),
-        (("sub", "b"), large),
-        (("c" * 200,), b""),
-    ]
-    assert members[0][1].sha256 == hashlib.sha256(b"1,2").hexdigest()
-
-
-@pytest.mark.parametrize(
-    ("member", "message"),
-    [
-        (tar_info("x", tarfile.SYMTYPE, "/etc/passwd"), "member 'x' is a link, a device or a sparse file"),
-        (tar_info("x", tarfile.LNKTYPE, "a"), "is a link, a device"),
-        (tar_info("x", tarfile.CHRTYPE), "is a link, a device"),
-        (tar_info("x", tarfile.BLKTYPE), "is a link, a device"),
-        (tar_info("x", tarfile.FIFOTYPE), "is a link, a device"),
-        ("../x", r"member '\.\./x' would leave the destination"),
-        ("/x", "would leave"),
-        ("C:\\x", "would leave"),
-        ("report\u202evsc.exe", "member 'report\ufffdvsc.exe' can't be the name of a file"),
-        ("a\x1b/b", "member 'a\ufffd/b' can't be the name of a file"),
-        ("A", "members 'a' and 'A' would be one file"),
-        ("a/b", "member 'a' would be a file and the folder of 'a/b'"),
-    ],
-)
-def test_a_tar_member_is_refused(unpacked, member, message):
-    with pytest.raises(ArchiveError, match=message):
-        unpacked(tarred(("a", b"1"), (member, b"")))
-
-
-def test_a_tar_archive_has_limits(unpacked):
-    bomb = tarred(("bomb", b"\0" * 20 * MIB))
-    with pytest.raises(ResultTooLargeError, match=r"max_ratio.*member 'bomb'"):
-        unpacked(bomb, max_ratio=100)
-    with pytest.raises(ResultTooLargeError, match="max_bytes"):
-        unpacked(tarred(("a", b"123")), max_bytes=2)
-    with pytest.raises(ResultTooLargeError, match="max_members: the archive holds 3 files or more, and 2 are allowed"):
-        unpacked(tarred(("a", b""), ("b", b""), ("c", b"")), max_members=2)
-
-
-def test_folders_of_a_tar_archive_are_counted_as_those_of_a_zip_archive(unpacked):
-    folders = [(tar_info(f"f{number}", tarfile.DIRTYPE), b"") for number in range(1100)]
-    with pytest.raises(ResultTooLargeError, match=r"max_members: the archive holds \d+ files or more, and 100 are"):
-        unpacked(tarred(*folders))
-    assert unpacked(tarred(*folders[:900])) == []
-
-
-def test_headers_that_fill_the_memory_are_refused(unpacked):
-    entry = tarfile.TarInfo("x")
-    entry.pax_headers = {"comment": "x" * 8 * MIB}
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as opened:
-        opened.addfile(entry)
-    with pytest.raises(ArchiveError, match="headers take more than 1048576 bytes"):
-        unpacked(buffer.getvalue())
-
-
-@pytest.mark.parametrize("kept", [20, 200, -1, -300])
-def test_a_truncated_tar_archive_is_broken(unpacked, kept):
-    with pytest.raises(ArchiveError, match=r"is broken: .*; nothing was kept"):
-        unpacked(tarred(("a.csv", random.Random(1).randbytes(1000)))[:kept])
-
-
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(data=st.data())
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_no_archive_leads_to_another_error_or_another_place(unpacked, data):
-    names = st.text(alphabet="aA./\\:\u00df ", min_size=1, max_size=6)
-    members = data.draw(st.lists(st.tuples(names, st.binary(max_size=50)), max_size=4))
-    kinds: list[Any] = [archive, tarred]
-    kind = data.draw(st.sampled_from(kinds))
-    content = bytearray(kind(*members))
-    for at, byte in data.draw(st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=3)):
-        content[at] = byte
-    try:
-        found = unpacked(bytes(content))
-    except (ArchiveError, ResultTooLargeError):
-        return
-    paths = ["/".join(path).casefold() for path, _ in found]
-    assert len(set(paths)) == len(paths)
-    assert all(segment not in ("", ".", "..") for path, _ in found for segment in path)
-
-
-@pytest.mark.parametrize(
-    ("content", "is_zip", "is_tar"),
-    [
-        (archive(("a", b"1")), True, False),
-        (tarred(("a", b"1")), False, True),
-        (tarred(("a", b"1"), packed=False), False, True),
-        (gzip.compress(b"abc"), False, False),
-        (b"<html>", False, False),
-        (b"", False, False),
-    ],
-)
-def test_archives_are_told_apart(tmp_path, content, is_zip, is_tar):
-    path = tmp_path / "x"
-    path.write_bytes(content)
-    assert (ZIP.accepts(path), TAR.accepts(path)) == (is_zip, is_tar)
-
-
-# Gzip
-
-
-@pytest.fixture
-def gunzipped(tmp_path):
-    def gunzipping(content, size=3, **limits):
-        bounds = ArchiveLimits(**{"max_bytes": 100 * MIB, "max_members": 1, "max_ratio": 200, **limits})
-        file = GunzippingPartialFile(tmp_path / "x", ByteBudget(bounds.max_bytes), bounds)
-        try:
-            file.expect(1)
-            file.write(b"left over")
-            file.restart()
-            for at in range(0, len(content), size):
-                file.write(content[at : at + size])
-            return file.finish().path.read_bytes()
-        finally:
-            file.close()
-
-    return gunzipping
-
-
-@pytest.mark.parametrize("size", [1, 2, 1000])
-def test_a_gzip_file_is_undone_while_it_comes(gunzipped, size):
-    assert gunzipped(gzip.compress(b"a,b\n" * 100), size) == b"a,b\n" * 100
-    assert gunzipped(b"a,b\n" * 100, size) == b"a,b\n" * 100
-    assert gunzipped(b"\x1f", size) == b"\x1f"
-
-
-@pytest.mark.parametrize(
-    ("content", "limits", "error", "message"),
-    [
-        (gzip.compress(b"abc")[:-1], {}, ArchiveError, "ends too early"),
-        (b"\x1f\x8b" + b"\xff" * 50, {}, ArchiveError, "the gzip file is broken: .*; nothing was kept"),
-        (gzip.compress(bytes(10 * MIB)), {"max_ratio": 10}, ResultTooLargeError, "max_ratio: the gzip file unpacks"),
-        (gzip.compress(bytes(MIB)), {"max_bytes": 10}, ResultTooLargeError, "max_bytes"),
-    ],
-)
-def test_a_gzip_file_that_is_broken_or_a_bomb_is_refused(gunzipped, content, limits, error, message):
-    with pytest.raises(error, match=message):
-        gunzipped(content, 1000, **limits)

@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.fetch.outputs.registry import OUTPUT_TYPES
 from airflow_provider_asyncapi.core.fetch.paging.base import PagePosition, PointerPaging
 from airflow_provider_asyncapi.core.fetch.paging.registry import PAGING_KINDS
 from airflow_provider_asyncapi.core.fetch.plan import page_variables
-from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS, WriterKind
+from airflow_provider_asyncapi.core.fetch.writer_registry import WRITE_AS, WriterKind
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.profiles.schema import check_profile
@@ -31,15 +31,8 @@ from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator
 from airflow_provider_asyncapi.results.writers.base import OpenFile, PlacedFile, Writer
 from scripts.reference import render
-from tests.loopback import Server, reply
+from tests.loopback import reply
 from tests.unit.installed_kinds import install_kind
-
-
-@pytest.fixture
-def server():
-    running = Server()
-    yield running
-    running.close()
 
 
 @pytest.fixture

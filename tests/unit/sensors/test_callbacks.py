@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
 from tests.unit.recorded_calls import recorded
-from tests.unit.sensors.test_modes import MODES, POLL, make_sensor, rebuilt, running, wait
+from tests.unit.sensors.modes import MODES, POLL, make_sensor, rebuilt, running, wait
 
 pytestmark = [
     pytest.mark.usefixtures("connection", "run_outside_of_airflow"),
@@ -101,15 +101,15 @@ def test_a_task_that_defers_says_where_its_callbacks_are_awaited(api: ApiServer)
     deferral = deferral_of(ti)
     assert ti.xcoms[AWAITED_KEY + make_task_key(SUBMITTER)] == {"task_instance": ti.id, "heard": 0}
     assert state_of(deferral)["heard"] == 0
-    assert deferral.kwargs == {"wait": state_of(deferral)}
+    assert deferral.kwargs == {"job_url": "", "wait": state_of(deferral)}
 
 
-def test_a_task_that_awaits_none_says_nothing_and_keeps_nothing(api: ApiServer) -> None:
+def test_a_task_that_awaits_none_says_nothing_and_keeps_no_state(api: ApiServer) -> None:
     api.respond_to(POLL, running())
     ti = TI()
     deferral = deferral_of(ti, callback=False)
     assert not [key for key in ti.xcoms if key.startswith(AWAITED_KEY)]
-    assert not deferral.kwargs
+    assert deferral.kwargs == {"job_url": ""}
 
 
 @pytest.mark.parametrize("keeps_kwargs", [True, False])

@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.tasks.without_worker import why_unsupported_start
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
-from tests.unit.sensors.test_modes import MODES, POLL, make_sensor, rebuilt, running, wait
+from tests.unit.sensors.modes import MODES, POLL, make_sensor, rebuilt, running, wait
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
 
@@ -38,13 +38,13 @@ def test_a_job_that_makes_no_progress_fails_the_task_and_is_cancelled(api: ApiSe
 
 @pytest.mark.parametrize("mode", MODES[:3])
 def test_the_callback_is_called_once_with_the_context_and_the_job(api: ApiServer, mode: str) -> None:
-    api.respond_to(POLL, *[running()] * 8, reply({"status": "done"}))
+    api.respond_to(POLL, *[running()] * 4, reply({"status": "done"}))
     called: list[Any] = []
 
     def fail(_: Any) -> None:
         raise RuntimeError("the pager is away")
 
-    outcome = wait(mode, warn_after=0.25, on_warning_callback=[fail, called.append])
+    outcome = wait(mode, poke_interval=0.1, warn_after=0.15, on_warning_callback=[fail, called.append])
     assert outcome.error is None, "a callback that fails changes nothing"
     assert [(context["job"]["identifier"], context["ti"].task_id) for context in called] == [("j-1", "wait")]
     assert "warned_at" in outcome.xcoms[WAIT_KEY]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,9 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.job import AsyncApiJob, async_api_job
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-from airflow_provider_asyncapi.tasks import resubmit as resubmit_module
-from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
+from airflow_provider_asyncapi.tasks import next_job as resubmit_module
+from airflow_provider_asyncapi.tasks import submission_state
+from tests.unit.fake_airflow import STATUS, TI, ApiServer, OwnTI, Store, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
 
@@ -31,30 +33,16 @@ SUBMIT: dict[str, Any] = {
     "identifier": "id",
     "headers": {"Idempotency-Key": "{idempotency_key}"},
 }
-STATUS: dict[str, Any] = {
-    "endpoint": "/jobs/{identifier}",
-    "completion_key": "status",
-    "completion_value": "done",
-    "failure_value": "failed",
-    "poke_interval": 0.1,
-    "timeout": 4000,
-}
+LONG_STATUS = {**STATUS, "timeout": 4000}
 #: The task that has submitted the first job, which the sensor gets in the handle.
 SUBMITTER = {"dag_id": "dag", "run_id": "run", "task_id": "job.submit", "map_index": -1}
 FIRST = JobHandle("j-1", submitted_at=time.time() - 1, task=SUBMITTER).dump()
 
 
-class OwnTI(TI):
-    """Be a task instance that pulls what it has pushed."""
-
-    def xcom_pull(self, *, key: str, **_: Any) -> Any:
-        return self.xcoms.get(key)
-
-
 def make_group(submit: dict[str, Any] | None = None, status: dict[str, Any] | None = None, **given: Any) -> AsyncApiJob:
     with DAG("dag", schedule=None):
         return async_api_job(
-            "job", submit={**SUBMIT, "retries": 3, **(submit or {})}, status={**STATUS, **(status or {})}, **given
+            "job", submit={**SUBMIT, "retries": 3, **(submit or {})}, status={**LONG_STATUS, **(status or {})}, **given
         )
 
 
@@ -111,18 +99,78 @@ def test_the_sensor_submits_the_next_job_and_hands_it_on(api: ApiServer, mode: s
     assert [each["identifier"] for each in ti.xcoms["job_attempts"]] == ["j-1", "j-2"]
 
 
-@pytest.mark.parametrize("mode", ["poke", "deferred"])
-def test_the_sensor_submits_the_next_job_before_airflow_3_3_too(api: ApiServer, mode: str) -> None:
+@pytest.fixture
+def xcoms_of_submitter(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return the XComs of the task that has submitted the first job, which Airflow keeps when the sensor is retried."""
+    kept: dict[str, Any] = {}
+
+    class KeptXCom:
+        @staticmethod
+        def set(key: str, value: Any, **owner: Any) -> None:
+            assert owner == SUBMITTER
+            kept[key] = json.loads(json.dumps(value))
+
+    monkeypatch.setattr(submission_state, "XCom", KeptXCom)
+    return kept
+
+
+class OldTI(OwnTI):
+    """
+    Be a task instance of Airflow before 3.3.
+
+    :param kept: the XComs of the task that has submitted the first job.
+    """
+
+    def __init__(self, kept: dict[str, Any], try_number: int = 1) -> None:
+        super().__init__()
+        self.kept, self.try_number, self.max_tries = kept, try_number, 3
+
+    def xcom_pull(self, *, key: str, **given: Any) -> Any:
+        return (self.kept if given.get("task_ids") == SUBMITTER["task_id"] else self.xcoms).get(key)
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred", "reschedule"])
+def test_the_sensor_submits_the_next_job_before_airflow_3_3_too(
+    api: ApiServer, mode: str, xcoms_of_submitter: dict[str, Any]
+) -> None:
     jobs(api, FAILED, FAILED, DONE)
-    ti = OwnTI()
+    ti = OldTI(xcoms_of_submitter)
     assert run(mode, ti, None, resubmit=2) == "j-3"
     assert [each["identifier"] for each in ti.xcoms["job_attempts"]] == ["j-1", "j-2"]
+    assert len(set(keys(api))) == len(keys(api)) == 2
+    (record,) = xcoms_of_submitter.values()
+    assert record["handle"]["identifier"] == "j-3"
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred", "reschedule"])
+def test_before_airflow_3_3_a_retry_finds_the_job_of_the_earlier_try_in_an_xcom_of_the_submit(
+    api: ApiServer, mode: str, xcoms_of_submitter: dict[str, Any]
+) -> None:
+    jobs(api, FAILED, FAILED, DONE)
+    api.respond_to("GET /jobs/j-2", reply(status=503), FAILED)
+    given: dict[str, Any] = {"resubmit": 2, "status": {"max_consecutive_errors": 1}}
+    with pytest.raises(exceptions.AsyncApiUnavailable):
+        run(mode, OldTI(xcoms_of_submitter), None, **given)
+    assert run(mode, OldTI(xcoms_of_submitter, 2), None, **given) == "j-3"
+    assert len(set(keys(api))) == len(keys(api)) == 2
+
+
+def test_before_airflow_3_3_tasks_of_one_submit_have_a_record_each(
+    api: ApiServer, xcoms_of_submitter: dict[str, Any]
+) -> None:
+    for map_index in (0, 1):
+        jobs(api, FAILED, DONE)
+        ti = OldTI(xcoms_of_submitter)
+        ti.map_index = map_index
+        run("poke", ti, None, resubmit=1)
+    assert len(xcoms_of_submitter) == 2
 
 
 @pytest.mark.parametrize(("mode", "try_number"), [("reschedule", 1), ("poke", 2)])
-def test_before_airflow_3_3_no_job_is_submitted_that_might_be_the_second_one(
-    api: ApiServer, mode: str, try_number: int
+def test_before_airflow_3_3_no_job_of_another_run_is_followed_by_one_that_might_be_the_second_one(
+    api: ApiServer, mode: str, try_number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(FIRST, "task", {**SUBMITTER, "run_id": "other"})
     jobs(api, FAILED, DONE)
     ti = OwnTI()
     ti.try_number = try_number
@@ -220,16 +268,100 @@ def test_a_profile_of_the_group_may_set_all_of_it(
     assert run("poke", OwnTI(), Store(), profile="vendor") == "j-2"
 
 
-def test_a_profile_that_only_the_connection_names_has_no_further_job_submitted(
-    api: ApiServer, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_profile_says_how_a_job_is_repaired_and_the_dag_whether_it_is(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "vendor.toml").write_text("[status]\nresubmit = 1\n")
+    repair = '[status.repair]\nendpoint = "/jobs/{identifier}/repair"\nheaders = {Idempotency-Key = "key"}\n'
+    (tmp_path / "vendor.toml").write_text(f'[submit]\nendpoint = "/jobs"\nidentifier = "id"\n{repair}')
     monkeypatch.setenv("AIRFLOW__ASYNCAPI__PROFILES_FOLDER", str(tmp_path))
-    connect(extra={"profile": "vendor"})
+    jobs(api, FAILED)
+    api.respond_to("GET /jobs/j-1", RUNNING, FAILED, RUNNING, FAILED, RUNNING, DONE)
+    api.respond_to("POST /jobs/j-1/repair", reply({}))
+    with pytest.raises(exceptions.AsyncApiJobFailed):
+        run("poke", OwnTI(), Store(), profile="vendor")
+    assert api.count("POST /jobs/j-1/repair") == 0
+    assert run("poke", OwnTI(), Store(), profile="vendor", resubmit=1) == "j-1"
+    assert api.count("POST /jobs/j-1/repair") == 1
+
+
+@pytest.fixture
+def connect_with_profile(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[str], None]:
+    """Set the profile of the connection, which the DAG doesn't name."""
+
+    def connect_with(text: str) -> None:
+        (tmp_path / "vendor.toml").write_text(text)
+        monkeypatch.setenv("AIRFLOW__ASYNCAPI__PROFILES_FOLDER", str(tmp_path))
+        connect(extra={"profile": "vendor"})
+
+    return connect_with
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred", "reschedule"])
+def test_a_profile_that_only_the_connection_names_may_let_the_sensor_submit_the_next_job(
+    api: ApiServer, connect_with_profile: Callable[[str], None], mode: str
+) -> None:
+    connect_with_profile("[status]\nresubmit = 1\n")
+    jobs(api, FAILED, DONE)
+    store, submit = Store(), {"json": {"run": "{{ ti.run_id }}"}}
+    assert run(mode, OwnTI(), store, submit=submit) == "j-2"
+    (submitted,) = (each for each in api.requests if each.method == "POST")
+    assert submitted.body == b'{"run":"run"}', "its templates are rendered for this task"
+    # A retry waits for the last job.
+    assert run(mode, OwnTI(), store, submit=submit) == "j-2"
+    assert len(keys(api)) == 1
+
+
+def test_a_profile_of_the_connection_submits_no_job_that_may_be_taken_for_the_failed_one(
+    api: ApiServer, connect_with_profile: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect_with_profile("[status]\nresubmit = 1\n")
     jobs(api, FAILED)
     with pytest.raises(exceptions.AsyncApiJobFailed):
-        run("poke", OwnTI(), Store())
+        run("poke", OwnTI(), Store(), submit={"headers": {"Idempotency-Key": "{{ ti.run_id }}"}})
     assert keys(api) == []
+    assert "No further job is submitted: resubmit: headers['Idempotency-Key'] is the same" in capsys.readouterr().out
+
+
+def test_tasks_of_different_connections_submit_no_job_of_a_profile() -> None:
+    assert make_group(status={"asyncapi_conn_id": "other"}).wait.group_submit is None
+    assert make_group().wait.group_submit == SUBMIT
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"submit": {"headers": {"X-Idempotency-Key": "{{ run_id }}"}}},
+            r"resubmit: headers\['X-Idempotency-Key'\] is the same for each job",
+        ),
+        (
+            {"submit": {"query_params": {"idempotencyToken": "a"}}},
+            r"resubmit: query_params\['idempotencyToken'\] is the same for each job",
+        ),
+        (
+            {"status": {"cancel": {"endpoint": "/jobs/current/cancel"}}},
+            "resubmit: the request in cancel doesn't name the job",
+        ),
+        (
+            {"submit": {"variables": {"a": 1}}, "status": {"cancel": {"endpoint": "/{a}/{connection.team}"}}},
+            "resubmit: the request in cancel doesn't name the job",
+        ),
+    ],
+)
+def test_a_job_that_cant_be_told_from_the_failed_one_is_refused_when_the_dag_is_parsed(
+    given: dict[str, Any], message: str
+) -> None:
+    make_group(**given)
+    with pytest.raises(ConfigurationError, match=message):
+        make_group(**given, resubmit=1)
+
+
+def test_a_cancel_request_that_names_the_job_is_none_of_these() -> None:
+    make_group(status={"cancel": {"endpoint": "/jobs/{identifier}"}}, resubmit=1)
+    make_group(status={"cancel": {"endpoint": "/jobs", "json": {"id": "{part}"}}, "capture": {"part": "p"}}, resubmit=1)
+    make_group(status={"cancel": {"endpoint": "{{ params.cancel }}"}}, resubmit=1)
 
 
 def test_without_any_of_it_the_sensor_does_not_know_the_submit() -> None:
@@ -267,4 +399,4 @@ def test_mistakes_fail_when_the_dag_is_parsed(given: dict[str, Any], message: st
 
 def test_a_sensor_alone_needs_the_arguments_of_the_submit() -> None:
     with pytest.raises(ConfigurationError, match="task 'wait': resubmit: needs submit, the arguments of the task"):
-        AsyncApiSensor(task_id="wait", job="j-1", **STATUS, resubmit=1)
+        AsyncApiSensor(task_id="wait", job="j-1", **LONG_STATUS, resubmit=1)

@@ -7,7 +7,7 @@ import jinja2
 import pytest
 from airflow.sdk import DAG
 
-from airflow_provider_asyncapi.core.errors import HandleError
+from airflow_provider_asyncapi.core.errors import InvalidHandleError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
@@ -47,7 +47,7 @@ def test_any_other_template_gives_text(native: bool) -> None:
     assert rendered("0{{ a }}", native=native, a=7) == "07"
     assert rendered("7", native=native) == "7"
     text = rendered("{{ job | tojson }}", native=native, job=HANDLE)
-    with pytest.raises(HandleError, match="only a handle itself"):
+    with pytest.raises(InvalidHandleError, match="only a handle itself"):
         JobHandle.parse(str(text))
 
 

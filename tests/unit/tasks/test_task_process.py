@@ -18,10 +18,12 @@ from airflow.sdk.execution_time.comms import CommsDecoder
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.exceptions import AsyncApiUnauthorized
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator
 from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.triggers.events import WaitEvent
-from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
+from tests.unit.fake_airflow import TI, ApiServer, Store, Supervisor, context_of, reply
 
 STAGES: dict[str, Any] = {
     "submit": {"endpoint": "/jobs", "identifier": "id"},
@@ -40,7 +42,7 @@ UNUSED = {
 }
 UNUSED_BY_SUBMIT = UNUSED | {
     f"airflow_provider_asyncapi.{name}"
-    for name in ("results.destination", "results.fetching", "tasks.callbacks", "tasks.fetching")
+    for name in ("results.destination", "results.fetching", "tasks.callbacks", "tasks.fetch_result")
 }
 UNUSED_BY_FETCH = UNUSED | {
     f"airflow_provider_asyncapi.{name}"
@@ -205,12 +207,61 @@ def test_a_job_costs_only_the_requests_to_airflow_that_somebody_needs(api: ApiSe
         first.execute(context_of(begin, task_state_store=store))
     # Once before the request and once after it, so that a killed task knows whether there may be a job.
     assert store.requests.count("set asyncapi_submission") == 2
-    assert len(store.requests) == 5
-    # After the submit, at the begin of the wait, and after the first poll.
-    assert begin.pushed == ["job", "job_wait", "job", "job_poll"]
+    assert len(store.requests) == 3
+    # Each once, after the first poll.
+    assert begin.pushed == ["job", "job_wait", "job_poll", "job_history"]
     second.execute_complete(context_of(end, task_state_store=store), success())
-    assert len(store.requests) == 5
+    assert len(store.requests) == 3
     assert end.pushed == ["job"]
+
+
+@pytest.mark.usefixtures("connection", "run_outside_of_airflow")
+@pytest.mark.parametrize("job_url", [None, "https://vendor.example/{identifier}"])
+def test_a_wait_that_resumes_does_not_look_up_the_connection_again(
+    api: ApiServer, job_url: str | None, supervisor: Supervisor
+) -> None:
+    api.respond_to("GET /jobs/j-1", reply({"status": "running"}))
+    begin, end = CountingTI(), CountingTI()
+    first, second = (
+        AsyncApiSensor(task_id="wait", job="j-1", deferrable=True, job_url=job_url, **STAGES["status"])
+        for _ in range(2)
+    )
+    with pytest.raises(TaskDeferred) as deferral:
+        first.execute(context_of(begin, task_state_store=Store()))
+    supervisor.connections.clear()
+    arguments = {**(deferral.value.kwargs or {}), "event": success()}
+    assert second.resume_execution("execute_complete", arguments, context_of(end)) == "j-1"
+    assert end.pushed == (["job"] if job_url is None else ["job", "job_url"])
+
+
+@pytest.mark.usefixtures("connection", "run_outside_of_airflow")
+def test_a_job_without_a_fetch_that_resumes_does_not_look_up_the_connection_again(
+    api: ApiServer, supervisor: Supervisor
+) -> None:
+    api.respond_to("POST /jobs", reply({"id": "j-1"}))
+    api.respond_to("GET /jobs/j-1", reply({"status": "running"}))
+    stages = {name: STAGES[name] for name in ("submit", "status")}
+    first, second = (AsyncApiJobOperator(task_id="job", deferrable=True, **stages) for _ in range(2))
+    with pytest.raises(TaskDeferred) as deferral:
+        first.execute(context_of(CountingTI(), task_state_store=Store()))
+    supervisor.connections.clear()
+    arguments = {**(deferral.value.kwargs or {}), "event": success()}
+    assert second.resume_execution("execute_complete", arguments, context_of(CountingTI())) == "j-1"
+
+
+@pytest.mark.usefixtures("connection", "run_outside_of_airflow")
+@pytest.mark.parametrize(("failing", "pushed"), [(True, {"job", "job_wait", "job_poll"}), (False, {"job", "job_wait"})])
+def test_a_wait_pushes_its_job_even_if_its_first_poll_fails_or_comes_later(
+    api: ApiServer, *, failing: bool, pushed: set[str]
+) -> None:
+    api.respond_to("GET /jobs/j-1", reply(status=401))
+    delay = None if failing else 600
+    task = AsyncApiSensor(task_id="wait", job="j-1", deferrable=True, initial_delay=delay, **STAGES["status"])
+    ti = CountingTI()
+    with pytest.raises(AsyncApiUnauthorized if failing else TaskDeferred):
+        task.execute(context_of(ti, task_state_store=Store()))
+    assert set(ti.pushed) == pushed
+    assert ti.xcoms["job"]["identifier"] == "j-1"
 
 
 @pytest.mark.usefixtures("connection", "run_outside_of_airflow")

@@ -1,4 +1,4 @@
-"""The fixtures under test, and what the asynchronous hook needs outside of a triggerer."""
+"""What the asynchronous hook needs outside of a triggerer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseHook
-
-from airflow_provider_asyncapi.testing.pytest_plugin import asyncapi_fake, asyncapi_replay
-
-__all__ = ["asyncapi_fake", "asyncapi_replay"]
 
 
 @pytest.fixture(autouse=True)

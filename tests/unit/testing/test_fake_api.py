@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
+from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed, AsyncApiJobStalled, AsyncApiTimeout
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, JobHandle
 from airflow_provider_asyncapi.testing.fake_api import PROFILE, FakeJobApi
 
@@ -47,10 +48,51 @@ def test_a_job_fails_with_its_message(asyncapi_fake: Start) -> None:
 
 
 def test_requests_fail_as_the_script_says(asyncapi_fake: Start) -> None:
-    api = asyncapi_fake(["running", "done"], rows=[1], errors={2: 503, 3: 429}, retry_after=True)
+    api = asyncapi_fake(["running", "done"], rows=[1], errors={2: 503, 3: 429}, retry_after=7200)
     assert run_job() == [1]
     assert api.polls == {"1": 2}
     assert len(api.requests) == 6
+
+
+def wait(**status: Any) -> JobHandle:
+    with AsyncApiHook() as hook:
+        return hook.wait_for_job(hook.submit_job(**PROFILE["submit"]), **PROFILE["status"], **status)
+
+
+def wait_in_loop(**status: Any) -> JobHandle:
+    async def wait_for_job() -> JobHandle:
+        async with AsyncApiHook() as hook:
+            return await hook.await_for_job(await hook.asubmit_job(**PROFILE["submit"]), **PROFILE["status"], **status)
+
+    return asyncio.run(wait_for_job())
+
+
+@pytest.mark.parametrize("wait", [wait, wait_in_loop])
+def test_a_deadline_is_reached_in_skipped_time(asyncapi_fake: Start, wait: Callable[..., JobHandle]) -> None:
+    api = asyncapi_fake(["running"])
+    with pytest.raises(AsyncApiTimeout, match="running"):
+        wait(poke_interval=3600, timeout=86_400)
+    # A poll an hour for a day, each a little earlier or later.
+    assert 20 <= api.polls["1"] <= 30
+
+
+def test_a_job_that_stalls_is_given_up_in_skipped_time(asyncapi_fake: Start) -> None:
+    asyncapi_fake(["running"])
+    with pytest.raises(AsyncApiJobStalled):
+        wait(poke_interval=60, stall_timeout=1800, timeout=7200)
+
+
+def test_a_day_of_rate_limit_passes_at_once(asyncapi_fake: Start) -> None:
+    asyncapi_fake(["running", "done"], errors={2: 429}, retry_after=86_400)
+    before = time.time()
+    assert wait(timeout=200_000, max_interval=90_000).status == "done"
+    assert time.time() - before >= 86_400
+
+
+def test_triggers_wait_for_nothing_either(asyncapi_fake: Start) -> None:
+    api = asyncapi_fake(["queued", "running", "done"])
+    assert wait_in_loop(poke_interval=3600).status == "done"
+    assert api.polls == {"1": 3}
 
 
 def test_a_job_is_cancelled(asyncapi_fake: Start) -> None:
@@ -61,18 +103,6 @@ def test_a_job_is_cancelled(asyncapi_fake: Start) -> None:
         with pytest.raises(AsyncApiJobFailed, match="cancelled"):
             hook.wait_for_job(job, **PROFILE["status"])
     assert api.cancelled == ["1"]
-
-
-def test_triggers_wait_for_nothing_either(asyncapi_fake: Start) -> None:
-    api = asyncapi_fake(["queued", "running", "done"], conn_id="fake")
-
-    async def wait() -> JobHandle:
-        async with AsyncApiHook("fake") as hook:
-            job = await hook.asubmit_job(**PROFILE["submit"])
-            return await hook.await_for_job(job, poke_interval=3600, **PROFILE["status"])
-
-    assert asyncio.run(wait()).status == "done"
-    assert api.polls == {"1": 3}
 
 
 def test_anything_else_is_not_there(asyncapi_fake: Start) -> None:

@@ -123,11 +123,21 @@ def test_a_difference_is_named(recorded: str, body: Any, difference: str | None)
         ("[", "r.yaml: isn't YAML: .*line 1"),
         ("a: &x 1\nb: *x", "aliases"),
         ("5", "has to be a mapping with exchanges, not 5"),
-        ("exchange: []", "unknown key 'exchange'; known are exchanges"),
+        ("exchange: []", r"r.yaml:1: exchange: unknown key 'exchange' \(did you mean 'exchanges'\?\); known are"),
         ("exchanges: 5", "exchanges: has to be a list, not 5"),
         ("exchanges: [{request: 5}]", r"exchanges\[0\].request: has to be a mapping"),
         ("exchanges: [{request: {method: GET}}]", r"exchanges\[0\].request.url: has to be a string, not None"),
-        ("exchanges: [{request: {method: GET, url: /, x: 1}}]", r"exchanges\[0\].request: unknown key 'x'"),
+        ("exchanges: [{request: {method: GET, url: /, x: 1}}]", r"exchanges\[0\].request.x: unknown key 'x'; known"),
+        ("", "r.yaml:1: has to be a mapping with exchanges, not None"),
+        (
+            "exchanges:\n- request: {method: GET, url: /}\n- request:\n    method: GET\n    ulr: /\n",
+            r"r.yaml:5: exchanges\[1\].request.ulr: unknown key 'ulr' \(did you mean 'url'\?\); known are body,",
+        ),
+        (
+            "exchanges:\n- request: {method: GET, url: /}\n  response:\n    status: 200\n    headers: [a]\n",
+            r"r.yaml:5: exchanges\[0\].response.headers: has to be",
+        ),
+        ("exchanges:\n\n- request:\n    method: GET\n", r"r.yaml:3: exchanges\[0\].request.url: has to be a string"),
         (
             "exchanges: [{request: {method: GET, url: /}, response: {status: '200'}}]",
             r"exchanges\[0\].response.status: has to be a status code, not '200'",
@@ -153,4 +163,7 @@ def test_a_recording_is_written_as_it_is_read(recording: Path) -> None:
     with recording.open("wb") as file:
         file.truncate(64 * 1024 * 1024)
     with pytest.raises(RecordingError, match="bytes"):
+        Recording.read(recording)
+    recording.write_bytes(b"exchanges: \xff")
+    with pytest.raises(RecordingError, match="isn't UTF-8 text, at byte 11"):
         Recording.read(recording)

@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError, SelectorEr
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import as_number
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS
+from airflow_provider_asyncapi.core.selectors.registry import SELECTOR_KINDS
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, Source
 from airflow_provider_asyncapi.core.status.rule_operators import OPERATORS, Operator
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint

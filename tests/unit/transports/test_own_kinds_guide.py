@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS
+from airflow_provider_asyncapi.core.selectors.registry import SELECTOR_KINDS
 from airflow_provider_asyncapi.core.status.rule_operators import OPERATORS
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait

@@ -205,7 +205,7 @@ TALKS: dict[str, Talk] = {
     "wait, deadline": Talk(
         waiting(25, cancel={"endpoint": "/jobs/7", "method": "DELETE"}),
         [RUNNING] * 4 + [reset] * 3,
-        error="DeadlineError",
+        error="DeadlineExceededError",
     ),
     "wait, failed": Talk(waiting(), [reply({"status": "failed", "message": "no"})], error="JobFailedError"),
     "wait, a long head": Talk(waiting(), [reply({"status": "done"}, x_long="y" * 30_000)]),

@@ -51,6 +51,9 @@ class FailingFile:
             self._on_read()
         return self._opened.read(size)
 
+    def seek(self, position: int) -> None:
+        self._opened.seek(position)
+
     def find_version(self) -> tuple[int, str]:
         return self._opened.find_version()
 

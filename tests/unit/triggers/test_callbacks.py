@@ -21,7 +21,7 @@ from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.eventually import until
 from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
-from tests.unit.triggers.test_trigger import POLL, SPEC, SUBMITTER, event_of, trigger, wait_of
+from tests.unit.triggers.waits import POLL, SPEC, SUBMITTER, event_of, trigger, wait_of
 
 CALLED = dump_callbacks([ReceivedCallback("a", 0.0, "application/json", b'{"status": "done"}')])
 CAN_ASK = pytest.mark.skipif(not HAS_TRIGGER_XCOMS, reason="before Airflow 3.2 a trigger can't ask")
@@ -77,7 +77,7 @@ def test_a_callback_that_the_sensor_has_heard_is_not_seen_again(
 ) -> None:
     supervisor.xcoms[CALLS_KEY] = CALLED
     event = asyncio.run(event_of(alone(callbacks_seen=1, seconds=0.5)))
-    assert event["error"]["kind"] == "DeadlineError"
+    assert event["error"]["kind"] == "DeadlineExceededError"
     assert "hasn't called back by the deadline" in event["error"]["message"]
     assert not api.requests
 
@@ -157,7 +157,7 @@ def test_the_deadline_ends_the_wait_while_airflow_cannot_tell_of_callbacks(
         raise AirflowUnavailableError("the API server is away")
 
     monkeypatch.setattr(callbacks_seen, "read_xcom", away)
-    assert asyncio.run(event_of(alone(seconds=0.3)))["error"]["kind"] == "DeadlineError"
+    assert asyncio.run(event_of(alone(seconds=0.3)))["error"]["kind"] == "DeadlineExceededError"
 
 
 @CAN_ASK

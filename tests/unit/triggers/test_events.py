@@ -15,11 +15,11 @@ from airflow_provider_asyncapi.triggers.events import EventStatus, WaitEvent, ma
 from airflow_provider_asyncapi.triggers.xcom_publisher import XComPublisher
 from tests.unit.airflow_storage import send, store_event
 from tests.unit.fake_airflow import ApiServer, Supervisor, reply
-from tests.unit.triggers.test_trigger import POLL, event_of, trigger
+from tests.unit.triggers.waits import POLL, event_of, trigger
 from tests.unit.virtual_time import pass_time, run_in_virtual_time
 
 HOSTILE = [b"99999999999999999999", b'"x \\ud83d"', b"NaN", b"-1e999", b'"a\\u0000b"', b"[" * 200 + b"]" * 200]
-OPEN: dict[str, Any] = {"running_value": None, "poke_interval": 0.1}
+OPEN: dict[str, Any] = {"running_value": None, "poke_interval": 0.02}
 
 
 def answer(status: bytes, **more: bytes) -> Any:

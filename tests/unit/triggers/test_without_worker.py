@@ -15,6 +15,7 @@ from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KI
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
+from airflow_provider_asyncapi.triggers import beginning
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.fake_airflow import ApiServer, Supervisor, reply
@@ -186,7 +187,7 @@ def test_while_airflow_cannot_say_which_job_it_is_a_worker_begins(monkeypatch: p
     async def away(*_: Any) -> None:
         raise RuntimeError("the API server is away")
 
-    monkeypatch.setattr(triggers, "read_xcom", away)
+    monkeypatch.setattr(beginning, "read_xcom", away)
     event = event_of(trigger(begin={"task_id": "submit", "key": "job"}))
     assert event.payload == WaitEvent.of_begin("the triggerer can't read the job: the API server is away").dump()
 
@@ -207,7 +208,7 @@ def test_the_deadline_stays_where_airflow_began_however_often_the_trigger_is_sta
     moment = datetime.fromtimestamp(time.time() + 1000 - 21, UTC)
     waiting.timeout_after = moment if aware else moment.replace(tzinfo=None)
     event = event_of(waiting)
-    assert event.payload["error"]["kind"] == "DeadlineError"
+    assert event.payload["error"]["kind"] == "DeadlineExceededError"
     assert api.count(POLL) == 1
     # A worker keeps it for the next try.
     assert event.payload["began_at"] == pytest.approx(time.time() - 21, abs=10)

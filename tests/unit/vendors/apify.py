@@ -31,6 +31,12 @@ def describe(_: VendorServer, job: Job) -> Any:
     return {"data": {"id": job.id, "status": job.state, "statusMessage": message, "defaultDatasetId": f"ds-{job.id}"}}
 
 
+def resurrect(server: VendorServer, call: Call) -> Any:
+    job = server.resume(server.find_job(call))
+    server.scenario = "success"
+    return describe(server, job)
+
+
 def items(server: VendorServer, call: Call) -> Any:
     if call.query["format"] != "json":
         raise RefusedError(400, f"Unknown format: {call.query['format']}")
@@ -50,6 +56,7 @@ VENDORS = (
             Route("POST /v2/acts/{actor}/runs", run, optional=None, query=("memory", "timeout", "build", "maxItems")),
             Route("GET /v2/actor-runs/{id}", on_poll(describe), query=("waitForFinish",)),
             Route("POST /v2/actor-runs/{id}/abort", on_cancel(describe), query=("gracefully",)),
+            Route("POST /v2/actor-runs/{id}/resurrect", resurrect, query=("build", "timeout", "memory")),
             Route("GET /v2/datasets/{dataset}/items", items, query=("format", "offset", "limit", "clean", "fields")),
         ),
         states={
@@ -68,5 +75,6 @@ VENDORS = (
         failures={"failed": "ran out of memory", "timed_out": "TIMED-OUT"},
         rejected=({"variables": {"actor": "nobody~nothing"}}, "Actor was not found"),
         cancelled=("ABORTING", "ABORTED"),
+        repair="POST /v2/actor-runs/{id}/resurrect",
     ),
 )

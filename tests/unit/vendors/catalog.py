@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.docs.snippets import ROOT, Snippet, snippets
+from tests.docs.snippets import ROOT, Snippet, snippets_in
+from tests.unit.vendors.keys import fill_in_key
 from tests.unit.vendors.vendor import Vendor, VendorServer
 
-_OTHERS = {"vendor", "catalog", "test_vendors"}
+_OTHERS = {"vendor", "catalog", "keys", "test_vendors"}
 MODULES = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in _OTHERS)
 VENDORS: dict[str, Vendor] = {
     vendor.profile: vendor
@@ -32,7 +33,7 @@ def write_files(vendor: Vendor, bucket: Path) -> None:
 
 def page_snippets(page: str, language: str) -> list[Snippet]:
     """Return the snippets of a page of a vendor, in one language."""
-    return [each for each in snippets(language) if each.file == f"docs/profiles/{page}.md"]
+    return [each for each in snippets_in(PAGES / f"{page}.md") if each.language == language]
 
 
 def make_connection(vendor: Vendor, server: VendorServer) -> dict[str, Any]:
@@ -43,7 +44,9 @@ def make_connection(vendor: Vendor, server: VendorServer) -> dict[str, Any]:
     (shown,) = [each.text for each in page_snippets(vendor.page, "json") if '"conn_type"' in each.text][:1]
     for host in vendor.hosts:
         shown = shown.replace(host, server.url)
-    given = json.loads(shown)
+    given = json.loads(fill_in_key(shown))
     # The address may have a path.
     host = server.url + urlsplit(given["host"]).path if vendor.has_base_path else server.url
-    return {**given, "host": host, "extra": {**given["extra"], "profile": vendor.profile}}
+    addresses = {name: server.url + path for name, path in vendor.variables.items()}
+    variables = {**given["extra"].get("variables", {}), **addresses}
+    return {**given, "host": host, "extra": {**given["extra"], "variables": variables, "profile": vendor.profile}}

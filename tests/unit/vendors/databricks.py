@@ -19,7 +19,7 @@ from tests.unit.vendors.vendor import (
 #: The life cycle of a run; after it the result.
 ENDED = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
 TASKS = [{"run_id": 1001, "task_key": "load"}, {"run_id": 1002, "task_key": "report"}]
-ROWS = [["1", "Ann"], ["2", "Ben"], ["3", "Cid"]]
+ROWS = [["1", "Ann"], ["2", None], ["3", "Cid"]]
 
 
 def error(status: int, message: str) -> Any:
@@ -32,12 +32,14 @@ def run_now(server: VendorServer, call: Call) -> Any:
     token = given.get("idempotency_token", "")
     if len(token) > 64:
         raise RefusedError(400, "idempotency_token: at most 64 characters")
+    if "job_parameters" in given and "notebook_params" in given:
+        raise RefusedError(400, "notebook_params can't be used with job_parameters")
     if not isinstance(given["job_id"], int):
         raise RefusedError(400, "job_id: expected int64")
     for job in server.jobs.values():
         if token and job.facts["token"] == token:
             return {"run_id": int(job.id)}
-    return {"run_id": int(server.new_job("45{}", token=token).id)}
+    return {"run_id": int(server.new_job("45{}", token=token, repairs=[]).id)}
 
 
 def find_run(server: VendorServer, run_id: Any) -> Job:
@@ -69,6 +71,15 @@ def cancel_run(server: VendorServer, call: Call) -> Any:
     if not job.is_over:
         server.cancel(job)
     return {}
+
+
+def repair_run(server: VendorServer, call: Call) -> Any:
+    job = find_run(server, call.json["run_id"])
+    if job.facts["repairs"]:
+        raise RefusedError(400, "latest_repair_id is required to repair a run again")
+    server.resume(job)
+    job.facts["repairs"].append(734650698524280)
+    return {"repair_id": 734650698524280}
 
 
 def execute(server: VendorServer, call: Call) -> Any:
@@ -130,10 +141,19 @@ VENDORS = (
                 "POST /api/2.2/jobs/run-now",
                 run_now,
                 required=("job_id",),
-                optional=("idempotency_token", "job_parameters", "queue", "only", "performance_target"),
+                optional=(
+                    *("idempotency_token", "job_parameters", "queue", "only", "performance_target"),
+                    *("notebook_params", "python_params", "python_named_params", "jar_params", "sql_params"),
+                ),
             ),
             Route("GET /api/2.2/jobs/runs/get", get_run, query=("run_id", "page_token", "include_history")),
             Route("POST /api/2.2/jobs/runs/cancel", cancel_run, required=("run_id",)),
+            Route(
+                "POST /api/2.2/jobs/runs/repair",
+                repair_run,
+                required=("run_id",),
+                optional=("rerun_all_failed_tasks", "rerun_dependent_tasks", "rerun_tasks", "latest_repair_id"),
+            ),
         ),
         states={
             "success": ("QUEUED", "PENDING", "RUNNING", "TERMINATING", "TERMINATED SUCCESS"),
@@ -156,6 +176,7 @@ VENDORS = (
         },
         rejected=({"variables": {"job_id": "nightly"}}, "expected int64"),
         cancelled=("TERMINATING", "TERMINATED CANCELED"),
+        repair="POST /api/2.2/jobs/runs/repair",
         **COMMON,
     ),
     Vendor(
@@ -181,7 +202,7 @@ VENDORS = (
             "closed": ("RUNNING", "CLOSED"),
         },
         submit={"variables": {"warehouse_id": "w-1", "statement": "SELECT * FROM orders"}},
-        expected=ROWS,
+        expected=[{"id": "1", "name": "Ann"}, {"id": "2", "name": None}, {"id": "3", "name": "Cid"}],
         skipped=("empty",),
         failures={"failed": "TABLE_OR_VIEW_NOT_FOUND", "closed": "CLOSED"},
         rejected=({"json": {"statement": "SELECT 1"}}, "warehouse_id: field required"),

@@ -7,6 +7,7 @@ from typing import Any
 from tests.unit.vendors.vendor import Call, Job, RefusedError, Route, Vendor, VendorServer, key_in, on_cancel, on_poll
 
 ARTIFACT = {"results": [{"unique_id": "model.shop.orders", "status": "success"}]}
+ARTIFACTS = {"run_results.json": ARTIFACT, "manifest.json": {"nodes": {"model.shop.orders": {}}}}
 
 
 def envelope(data: Any, status: int = 200, message: str = "Success!") -> Any:
@@ -14,7 +15,7 @@ def envelope(data: Any, status: int = 200, message: str = "Success!") -> Any:
 
 
 def run(server: VendorServer, call: Call) -> Any:
-    if call.names["job"] != "567":
+    if call.names["job"] not in ("567", "11"):
         raise RefusedError(404, "The requested resource was not found")
     return describe(server, server.new_job("70{}"))
 
@@ -24,11 +25,18 @@ def describe(_: VendorServer, job: Job) -> Any:
     return envelope({"id": int(job.id), "status": int(job.state), "status_message": message})
 
 
+def retry(server: VendorServer, call: Call) -> Any:
+    if server.find_job(call).state != "20":
+        raise RefusedError(400, "only a run with an error can be retried")
+    server.scenario = "success"
+    return describe(server, server.new_job("70{}"))
+
+
 def artifact(server: VendorServer, call: Call) -> Any:
     server.find_job(call)
-    if call.names["name"] != "run_results.json":
+    if call.names["name"] not in ARTIFACTS:
         raise RefusedError(404, "artifact not found")
-    return ARTIFACT
+    return ARTIFACTS[call.names["name"]]
 
 
 RUN = "/api/v2/accounts/{account}/runs/{id}"
@@ -47,6 +55,7 @@ VENDORS = (
             ),
             Route(f"GET {RUN}/", on_poll(describe), query=("include_related",)),
             Route(f"POST {RUN}/cancel/", on_cancel(describe)),
+            Route(f"POST {RUN}/retry/", retry),
             Route(f"GET {RUN}/artifacts/{{name}}", artifact),
         ),
         states={"success": ("1", "2", "3", "10"), "failed": ("3", "20"), "stopped": ("1", "30")},
@@ -55,6 +64,7 @@ VENDORS = (
         failures={"failed": "Database Error in model orders", "stopped": "30"},
         rejected=({"json": {"reason": "x"}}, "cause: field required"),
         cancelled=("30",),
+        repair=f"POST {RUN}/retry/",
         rate_limit=({"retry-after": "6"}, 6),
     ),
 )

@@ -1,15 +1,12 @@
-"""Google: long-running operations, and query jobs of BigQuery, for a service account whose signature is verified."""
+"""Google: operations, BigQuery, Vertex AI and Cloud Run, for a service account whose signature is verified."""
 
 from __future__ import annotations
 
-import json
-from functools import cache
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.unit.vendors.keys import make_key
 from tests.unit.vendors.vendor import (
     Call,
     Job,
@@ -24,26 +21,8 @@ from tests.unit.vendors.vendor import (
 
 EMAIL = "robot@project-example.iam.gserviceaccount.com"
 RESULT = {"@type": "type.googleapis.com/google.cloud.example.v1.Export", "uri": "gs://bucket/export"}
-ROWS = [{"f": [{"v": "1"}, {"v": "Ann"}]}, {"f": [{"v": "2"}, {"v": "Ben"}]}, {"f": [{"v": "3"}, {"v": "Cid"}]}]
-
-
-@cache
-def make_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def connection(server: VendorServer) -> dict[str, Any]:
-    """Return a connection with the key file of a service account."""
-    pem = make_key().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    account = {
-        "type": "service_account",
-        "client_email": EMAIL,
-        "private_key": pem.decode(),
-        "token_uri": f"{server.url}/token",
-    }
-    return {"conn_type": "asyncapi", "extra": {"jwt_secret_key": json.dumps(account)}}
+ROWS = [{"f": [{"v": "1"}, {"v": "Ann"}]}, {"f": [{"v": "2"}, {"v": None}]}, {"f": [{"v": "3"}, {"v": "Cid"}]}]
+SCHEMA = {"fields": [{"name": "id", "type": "INTEGER"}, {"name": "name", "type": "STRING"}]}
 
 
 def token(server: VendorServer, call: Call) -> Any:
@@ -90,7 +69,7 @@ def insert(server: VendorServer, call: Call) -> Any:
         raise RefusedError(400, "Legacy SQL isn't supported")
     if not given["configuration"]["query"]["query"].upper().startswith(("SELECT", "CREATE")):
         raise RefusedError(400, "Syntax error: Unexpected identifier")
-    return query_job(server, server.new_job(job_id))
+    return query_job(server, server.new_job(job_id, location=given["jobReference"].get("location", "US")))
 
 
 def query_job(_server: VendorServer, job: Job) -> Any:
@@ -101,7 +80,8 @@ def query_job(_server: VendorServer, job: Job) -> Any:
             "reason": problem,
             "message": {"stopped": "Job execution was cancelled"}.get(problem, "Division by zero"),
         }
-    return {"kind": "bigquery#job", "jobReference": {"jobId": job.id, "location": "EU"}, "status": status}
+    reference = {"jobId": job.id, "location": job.facts["location"]}
+    return {"kind": "bigquery#job", "jobReference": reference, "status": status}
 
 
 def cancel_query(server: VendorServer, call: Call) -> Any:
@@ -112,14 +92,40 @@ def cancel_query(server: VendorServer, call: Call) -> Any:
 
 
 def rows(server: VendorServer, call: Call) -> Any:
-    if call.query["location"] != "EU":
+    if call.query["location"] != server.find_job(call).facts["location"]:
         raise RefusedError(404, f"Not found: Job {call.names['id']}")
-    server.find_job(call)
     if server.scenario == "empty":
         return {"jobComplete": True, "totalRows": "0"}
     start = int(call.query.get("pageToken", "page-0").removeprefix("page-"))
-    page = {"jobComplete": True, "totalRows": str(len(ROWS)), "rows": ROWS[start : start + 2]}
+    page = {"jobComplete": True, "schema": SCHEMA, "totalRows": str(len(ROWS)), "rows": ROWS[start : start + 2]}
     return page | ({"pageToken": f"page-{start + 2}"} if start + 2 < len(ROWS) else {})
+
+
+def predict(server: VendorServer, call: Call) -> Any:
+    if not call.json["model"].startswith(("publishers/", "projects/")):
+        raise RefusedError(400, "Invalid resource field value in the request.")
+    return prediction(server, server.new_job("{}"))
+
+
+def prediction(_: VendorServer, job: Job) -> Any:
+    described: dict[str, Any] = {"name": f"projects/p/locations/eu/batchPredictionJobs/{job.id}", "state": job.state}
+    if job.state == "JOB_STATE_FAILED":
+        described["error"] = {"code": 3, "message": "The input file is empty"}
+    if job.state == "JOB_STATE_SUCCEEDED":
+        described["outputInfo"] = {"gcsOutputDirectory": "gs://bucket/predictions"}
+    return described
+
+
+def run_job(server: VendorServer, call: Call) -> Any:
+    if call.json.get("overrides", {}).get("taskCount", 1) < 1:
+        raise RefusedError(400, "Violation in RunJobRequest.overrides.task_count")
+    return execution_operation(server, server.new_job("op-{}"))
+
+
+def execution_operation(server: VendorServer, job: Job) -> Any:
+    return operation(server, job) | {
+        "metadata": {"@type": "x", "name": f"projects/p/locations/eu/jobs/j/executions/{job.id}"}
+    }
 
 
 TOKEN = Route("POST /token", token, required=("grant_type", "assertion"), body="form", is_public=True)
@@ -127,10 +133,20 @@ COMMON: dict[str, Any] = {
     "page": "google",
     "check_auth": last_token(message="Request had invalid authentication credentials."),
     "error": error,
-    "connection": connection,
+    "hosts": ("https://oauth2.googleapis.com",),
     "logs_in": True,
 }
 OPERATION = "/v1/projects/p/locations/eu/operations/{id}"
+PREDICTIONS = "/v1/projects/p/locations/eu/batchPredictionJobs"
+PREDICTION = {
+    "displayName": "daily",
+    "model": "publishers/google/models/gemini-2.5-flash",
+    "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["gs://bucket/requests.jsonl"]}},
+    "outputConfig": {
+        "predictionsFormat": "jsonl",
+        "gcsDestination": {"outputUriPrefix": "gs://bucket/predictions"},
+    },
+}
 PROJECT = "/bigquery/v2/projects/{project}"
 VENDORS = (
     Vendor(
@@ -164,11 +180,55 @@ VENDORS = (
             "failed": ("RUNNING", "DONE invalidQuery"),
         },
         submit={"variables": {"project": "project-example", "query": "SELECT 1", "location": "EU"}},
-        expected=ROWS,
+        expected=[{"id": "1", "name": "Ann"}, {"id": "2", "name": None}, {"id": "3", "name": "Cid"}],
         skipped=("empty",),
         failures={"failed": "Division by zero"},
         rejected=({"variables": {"project": "p", "query": "CHOOSE 1"}}, "Syntax error"),
         cancelled=("RUNNING", "DONE stopped"),
+        **COMMON,
+    ),
+    Vendor(
+        profile="google/vertex_batch_predictions",
+        routes=(
+            TOKEN,
+            Route(
+                f"POST {PREDICTIONS}",
+                predict,
+                required=("displayName", "model", "inputConfig", "outputConfig"),
+            ),
+            Route(f"GET {PREDICTIONS}/{{id}}", on_poll(prediction)),
+            Route(f"POST {PREDICTIONS}/{{id}}:cancel", on_cancel(lambda _, __: {})),
+        ),
+        states={
+            "success": ("JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"),
+            "failed": ("JOB_STATE_RUNNING", "JOB_STATE_FAILED"),
+        },
+        submit={"variables": {"project": "p", "location": "eu"}, "json": PREDICTION},
+        expected={
+            "name": "projects/p/locations/eu/batchPredictionJobs/1",
+            "state": "JOB_STATE_SUCCEEDED",
+            "outputInfo": {"gcsOutputDirectory": "gs://bucket/predictions"},
+        },
+        failures={"failed": "The input file is empty"},
+        rejected=({"json": {**PREDICTION, "model": "gemini"}}, "Invalid resource field value"),
+        cancelled=("JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"),
+        rate_limit=({"retry-after": "25"}, 25),
+        **COMMON,
+    ),
+    Vendor(
+        profile="google/cloud_run_jobs",
+        routes=(
+            TOKEN,
+            Route("POST /v2/projects/p/locations/eu/jobs/j:run", run_job, optional=("overrides", "etag")),
+            Route("GET /v2/projects/p/locations/eu/operations/{id}", on_poll(execution_operation)),
+            Route("POST /v2/projects/p/locations/eu/jobs/j/executions/{id}:cancel", on_cancel(lambda _, __: {})),
+        ),
+        states={"success": ("running", "running", "succeeded"), "failed": ("running", "failed")},
+        submit={"variables": {"project": "p", "location": "eu", "job": "j"}},
+        expected=RESULT,
+        failures={"failed": "The bucket doesn't exist"},
+        rejected=({"json": {"overrides": {"taskCount": 0}}}, "task_count"),
+        cancelled=("cancelled",),
         **COMMON,
     ),
 )

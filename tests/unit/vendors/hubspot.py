@@ -7,7 +7,13 @@ from typing import Any
 from tests.unit.vendors.vendor import Answer, Call, Job, RefusedError, Route, Vendor, VendorServer, key_in, on_poll
 
 CSV = "Record ID,Email\n1,ann@example.com\n"
-EXPORT = {"exportType": "VIEW", "exportName": "contacts", "format": "CSV", "objectType": "CONTACT"}
+EXPORT = {
+    "exportType": "VIEW",
+    "exportName": "contacts",
+    "format": "CSV",
+    "objectType": "CONTACT",
+    "objectProperties": ["email"],
+}
 
 
 def start(server: VendorServer, call: Call) -> Any:
@@ -35,8 +41,8 @@ VENDORS = (
             Route(
                 "POST /crm/v3/exports/export/async",
                 start,
-                required=("exportType", "exportName", "format", "objectType"),
-                optional=("objectProperties", "associatedObjectType", "language", "listId", "publicCrmSearchRequest"),
+                required=("exportType", "exportName", "format", "objectType", "objectProperties"),
+                optional=("associatedObjectType", "language", "listId", "publicCrmSearchRequest"),
             ),
             Route(f"GET {STATUS}", on_poll(describe)),
             Route("GET /files/{name}", lambda _, __: Answer(CSV.encode()), query=("signature",), is_public=True),

@@ -76,11 +76,11 @@ def content(server: VendorServer, call: Call) -> Any:
     return Answer(server.files[call.names["id"]])
 
 
-def make(profile: str, **given: Any) -> Vendor:
+def make(profile: str, key: tuple[str, str] = ("authorization", "Bearer sk-proj-example"), **given: Any) -> Vendor:
     return Vendor(
         profile=profile,
         page="openai",
-        check_auth=key_in("authorization", "Bearer sk-proj-example", message="Incorrect API key provided"),
+        check_auth=key_in(*key, message="Incorrect API key provided"),
         error=lambda status, message: {"error": {"message": message, "type": "invalid_request_error", "code": status}},
         routes=(
             Route("POST /v1/files", upload, required=("purpose", "file"), optional=("expires_after",), body="parts"),
@@ -120,4 +120,11 @@ VENDORS = (
         progress=0.5,
     ),
     make("openai/batch_errors", expected=ERRORS, scenario="partial", no_data=("success",)),
+    make(
+        "openai/azure_batches",
+        key=("api-key", "key-example"),
+        expected=OUTPUT,
+        failures={"expired": "expired"},
+        connection=lambda _: {"conn_type": "asyncapi", "password": "key-example", "extra": {}},
+    ),
 )

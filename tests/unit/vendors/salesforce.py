@@ -1,7 +1,8 @@
-"""Salesforce: query jobs of the Bulk API 2.0, whose results are pages of CSV."""
+"""Salesforce: query jobs of the Bulk API 2.0, whose results are pages of CSV, and ingest jobs of files of CSV."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.unit.vendors.vendor import (
@@ -65,21 +66,100 @@ def abort(server: VendorServer, call: Call) -> Any:
     return describe(server, server.cancel(job))
 
 
+def create_ingest(server: VendorServer, call: Call) -> Any:
+    given = call.json
+    if given["operation"] not in ("insert", "update", "upsert", "delete", "hardDelete"):
+        raise RefusedError(400, f"Invalid operation: {given['operation']}")
+    return describe_ingest(server, server.new_job("750I{}", steps=[]))
+
+
+def describe_ingest(server: VendorServer, job: Job) -> Any:
+    state = job.state if "closed" in job.facts["steps"] or job.state == "Aborted" else "Open"
+    described: dict[str, Any] = {"id": job.id, "operation": "insert", "object": "Account", "state": state}
+    if state == "JobComplete":
+        described |= {"numberRecordsProcessed": 1, "numberRecordsFailed": int(server.scenario == "partial")}
+    return described | ({"errorMessage": "InvalidBatch : Field name not found : Owner__c"} if state == "Failed" else {})
+
+
+def upload(server: VendorServer, call: Call) -> Any:
+    job = server.find_job(call)
+    if call.headers.get("content-type") != "text/csv" or call.body.decode() != RECORDS:
+        raise RefusedError(400, "The records aren't CSV")
+    if job.facts["steps"]:
+        raise RefusedError(400, "Found multiple contents for job")
+    job.facts["steps"].append("uploaded")
+    return Answer(None, 201)
+
+
+def change_ingest(server: VendorServer, call: Call) -> Any:
+    job = server.find_job(call)
+    if call.json["state"] == "Aborted":
+        return abort(server, call) if "closed" in job.facts["steps"] else describe_ingest(server, server.cancel(job))
+    if call.json["state"] != "UploadComplete" or job.facts["steps"] != ["uploaded"]:
+        raise RefusedError(400, "The job has no content, or isn't open")
+    job.facts["steps"].append("closed")
+    return describe_ingest(server, job)
+
+
+def make_ingest(profile: str, **given: Any) -> Vendor:
+    path = "/services/data/v64.0/jobs/ingest"
+    return Vendor(
+        profile=profile,
+        routes=(
+            TOKEN,
+            Route(
+                f"POST {path}",
+                create_ingest,
+                required=("object", "operation"),
+                optional=("contentType", "lineEnding", "externalIdFieldName"),
+            ),
+            Route(f"PUT {path}/{{id}}/batches", upload, body="bytes"),
+            Route(f"PATCH {path}/{{id}}", change_ingest, required=("state",)),
+            Route(f"GET {path}/{{id}}", on_poll(describe_ingest)),
+            Route(f"GET {path}/{{id}}/successfulResults", lambda _, __: as_csv(SUCCESSFUL)),
+            Route(f"GET {path}/{{id}}/failedResults", lambda _, __: as_csv(FAILED)),
+        ),
+        states={
+            "success": ("UploadComplete", "InProgress", "JobComplete"),
+            "partial": ("InProgress", "JobComplete"),
+            "failed": ("InProgress", "Failed"),
+        },
+        submit={"variables": INGEST},
+        files={"accounts.csv": RECORDS},
+        cancelled=("Aborted",),
+        **COMMON,
+        **given,
+    )
+
+
+def as_csv(rows: Sequence[Mapping[str, str]]) -> Answer:
+    text = "".join(",".join(row) + "\n" for row in [list(rows[0]), *(list(row.values()) for row in rows)])
+    return Answer(text.encode(), headers={"content-type": "text/csv"})
+
+
+RECORDS = "Name\nAnn\n"
+INGEST = {"object": "Account", "records": "s3://my-bucket/accounts.csv"}
+SUCCESSFUL = [{"sf__Id": "001A", "sf__Created": "true", "Name": "Ann"}]
+FAILED = [{"sf__Id": "", "sf__Error": "DUPLICATES_DETECTED", "Name": "Ben"}]
+TOKEN = Route(
+    "POST /services/oauth2/token",
+    token,
+    required=("grant_type", "client_id", "client_secret"),
+    body="form",
+    is_public=True,
+)
+COMMON: dict[str, Any] = {
+    "page": "salesforce",
+    "check_auth": last_token(message="Session expired or invalid"),
+    "error": error,
+    "logs_in": True,
+}
 JOB = "/services/data/v64.0/jobs/query/{id}"
 VENDORS = (
     Vendor(
         profile="salesforce/bulk_queries",
-        page="salesforce",
-        check_auth=last_token(message="Session expired or invalid"),
-        error=error,
         routes=(
-            Route(
-                "POST /services/oauth2/token",
-                token,
-                required=("grant_type", "client_id", "client_secret"),
-                body="form",
-                is_public=True,
-            ),
+            TOKEN,
             Route(
                 "POST /services/data/v64.0/jobs/query",
                 create,
@@ -101,6 +181,14 @@ VENDORS = (
         no_data=("empty",),
         rejected=({"variables": {"soql": "DELETE"}}, "MALFORMED_QUERY"),
         cancelled=("Aborted",),
-        logs_in=True,
+        **COMMON,
     ),
+    make_ingest(
+        "salesforce/bulk_ingests",
+        expected=SUCCESSFUL,
+        results={"partial": SUCCESSFUL},
+        failures={"failed": "InvalidBatch : Field name not found : Owner__c"},
+        rejected=({"variables": {**INGEST, "operation": "merge"}}, "Invalid operation: merge"),
+    ),
+    make_ingest("salesforce/bulk_ingest_errors", expected=FAILED, scenario="partial", no_data=("success",)),
 )

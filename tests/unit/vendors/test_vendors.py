@@ -11,17 +11,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.sdk import DAG
 
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.connections.profiles import find_profile_files, load_profile
 from airflow_provider_asyncapi.core.effects import Log
+from airflow_provider_asyncapi.core.errors import UnknownVariableError
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.job import async_api_job
+from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
-from tests.unit.vendors.catalog import BUCKET, VENDORS, make_connection, write_files
+from tests.unit.fake_airflow import OwnTI, context_of
+from tests.unit.vendors.catalog import BUCKET, VENDORS, make_connection, page_snippets, write_files
+from tests.unit.vendors.keys import fill_in_key
 from tests.unit.vendors.vendor import Vendor, VendorServer
 
 Caller = Callable[..., Any]
@@ -116,6 +123,24 @@ def test_a_job_is_submitted_polled_and_fetched(vendor: Vendor, call: Caller, con
         assert len(server.jobs) == 1
 
 
+@pytest.mark.usefixtures("pauses")
+def test_the_key_pair_on_the_page_of_snowflake_signs_in(connect: Any) -> None:
+    vendor = VENDORS["snowflake/sql_statements"]
+    _, shown = [each.text for each in page_snippets("snowflake", "json")]
+    with VendorServer(vendor) as server:
+        given = {**json.loads(fill_in_key(shown)), "host": server.url}
+        given.pop("conn_type")
+        connect("vendor", **given)
+        with AsyncApiHook("vendor") as hook:
+            assert hook.submit_job(**vendor.submit).identifier in server.jobs
+        connect("vendor", **{**given, "login": "ANN"})
+        with (
+            AsyncApiHook("vendor") as hook,
+            pytest.raises(exceptions.AsyncApiUnauthorized, match="JWT token is invalid"),
+        ):
+            hook.submit_job(**vendor.submit)
+
+
 @scenarios("failures")
 def test_a_job_that_fails_is_an_error_with_the_vendors_message(
     vendor: Vendor, scenario: str, call: Caller, connect: Any, tmp_path: Path
@@ -148,6 +173,17 @@ def test_the_fetch_of_a_job_without_rows_is_skipped(
         assert server.refused == []
 
 
+@scenarios("partial")
+def test_records_of_a_job_that_have_failed_fail_the_fetch(
+    vendor: Vendor, scenario: str, call: Caller, connect: Any, tmp_path: Path
+) -> None:
+    with serving(vendor, connect, scenario) as server:
+        job = wait(call, vendor, submit(call, vendor))
+        with pytest.raises(exceptions.AsyncApiResultFailed):
+            fetch(call, vendor, job, tmp_path)
+        assert server.refused == []
+
+
 @scenarios("no_data")
 def test_a_job_without_data_is_no_failure(vendor: Vendor, scenario: str, call: Caller, connect: Any) -> None:
     with serving(vendor, connect, scenario) as server:
@@ -160,8 +196,12 @@ def test_a_job_is_cancelled_and_has_then_failed(vendor: Vendor, call: Caller, co
     with serving(vendor, connect) as server:
         job = submit(call, vendor)
         assert call("cancel_job", job) is True
-        with pytest.raises(exceptions.AsyncApiJobFailed):
-            wait(call, vendor, job)
+        # An API may report a job without data as a cancelled one.
+        if vendor.cancelled[-1] in [vendor.states[scenario][-1] for scenario in vendor.no_data]:
+            assert wait(call, vendor, job).outcome == "no_data"
+        else:
+            with pytest.raises(exceptions.AsyncApiJobFailed):
+                wait(call, vendor, job)
         assert server.refused == []
 
 
@@ -256,12 +296,62 @@ def test_a_key_that_is_revoked_is_an_error_without_the_key(vendor: Vendor, call:
         assert key not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["dbt/job_runs", "databricks/job_runs", "apify/actor_runs"])
+def test_a_version_that_the_vendor_no_longer_serves_is_an_error_that_names_the_profile(
+    name: str, call: Caller, connect: Any
+) -> None:
+    with serving(VENDORS[name], connect) as server:
+        server.is_withdrawn = True
+        with pytest.raises(exceptions.AsyncApiRejected) as caught:
+            submit(call, VENDORS[name])
+    assert "no longer serve this version of its API: extend the profile" in str(caught.value)
+    assert repr(name) in str(caught.value)
+
+
+@pytest.mark.parametrize("vendor", [VENDORS["dbt/job_runs"], VENDORS["ga4gh/runs"]], ids=str)
+def test_a_missing_variable_is_an_error_that_names_those_of_the_profile(vendor: Vendor) -> None:
+    variables = load_profile(vendor.profile)["about"]["variables"]
+    with DAG("dag", schedule=None), pytest.raises(UnknownVariableError) as caught:
+        async_api_job("job", profile=vendor.profile)
+    assert f"The profile {vendor.profile!r} has {variables}" in str(caught.value)
+
+
 @each_vendor
 def test_a_vendor_refuses_what_it_does_not_know(vendor: Vendor, call: Caller, connect: Any) -> None:
     with serving(vendor, connect) as server:
         with pytest.raises(exceptions.AsyncApiRejected):
             call("request", "GET", "/no/such/path")
         assert server.refused
+
+
+@pytest.mark.parametrize("vendor", [each for each in VENDORS.values() if each.repair], ids=str)
+@pytest.mark.usefixtures("pauses", "run_outside_of_airflow")
+def test_a_job_that_has_failed_is_repaired(vendor: Vendor, connect: Any) -> None:
+    with serving(vendor, connect, "failed") as server:
+        with DAG("dag", schedule=None):
+            task = AsyncApiJobOperator(
+                task_id="job",
+                asyncapi_conn_id="vendor",
+                profile=vendor.profile,
+                submit=dict(vendor.submit),
+                status=dict(vendor.status),
+                fetch=dict(vendor.fetch or {}),
+                resubmit=1,
+                deferrable=False,
+            )
+        assert task.execute(context_of(OwnTI())) == vendor.expected
+        assert server.refused == []
+        request, _, query = vendor.repair.partition("?")
+        repairs = [call for call in server.calls_to(request) if dict(parse_qsl(query)).items() <= call.query.items()]
+        submits = [call for call in server.calls_to(vendor.routes[0].request) if call not in repairs]
+        assert (len(submits), len(repairs)) == (1, 1)
+
+
+@pytest.mark.parametrize("vendor", [each for each in VENDORS.values() if each.repair], ids=str)
+def test_a_group_without_further_jobs_ignores_how_its_profile_repairs(vendor: Vendor) -> None:
+    with DAG("dag", schedule=None):
+        group = async_api_job("job", profile=vendor.profile, submit=dict(vendor.submit))
+    assert group.wait.submit is None
 
 
 def test_each_shipped_profile_has_a_pretended_vendor() -> None:

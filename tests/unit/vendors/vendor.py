@@ -45,7 +45,8 @@ class Call:
 
     @property
     def json(self) -> Any:
-        if not self.headers.get("content-type", "").startswith("application/json"):
+        # Some vendors have JSON types of their own, which they check.
+        if not re.match(r"application/(\S+\+)?json\b", self.headers.get("content-type", "")):
             raise RefusedError(415, "Content-Type has to be application/json")
         return json.loads(self.body)
 
@@ -135,9 +136,10 @@ class Route:
     :param answer: returns the body of a 200, or an :class:`Answer`.
     :param required: the fields that the body has to have.
     :param optional: further fields that it may have; a body with another field is refused. None allows any.
-    :param body: the kind of the body, if there is one: ``json``, ``form`` or ``parts``.
+    :param body: the kind of the body, if there is one: ``json``, ``form``, ``parts``, or ``bytes`` that have no fields.
     :param query: the query parameters that are known; others are refused.
     :param is_public: whether the request needs no credentials, and is refused with them, as at a signed URL.
+    :param has_own_auth: whether the request has other credentials, which the handler checks, as one for a token.
     """
 
     request: str
@@ -147,6 +149,7 @@ class Route:
     body: str = "json"
     query: Collection[str] = ()
     is_public: bool = False
+    has_own_auth: bool = False
 
     def match(self, method: str, path: str) -> Mapping[str, str] | None:
         """Return the parts of a path that the route names; None if the request is another one."""
@@ -175,6 +178,7 @@ class Vendor:
     :param scenario: the scenario in which there is the result.
     :param results: further scenarios that have a result, and the result.
     :param failures: scenarios in which the job fails, and what the error says.
+    :param partial: scenarios in which some of the job's records have failed.
     :param no_data: scenarios in which the job has no data.
     :param skipped: scenarios in which the job succeeds, and the fetch is skipped, since there is nothing to fetch.
     :param rejected: a change of ``submit`` that the vendor refuses, and what the error says.
@@ -182,12 +186,14 @@ class Vendor:
     :param headers: the headers that each request has to have.
     :param connection: makes the connection, if the one on the page lacks a key that has to be valid.
     :param hosts: the addresses in the connection that the server stands for, beside that of ``host``.
+    :param variables: the variables of the connection whose addresses the server stands for, and their paths there.
     :param rate_limit: the headers of a 429, and the seconds after which the request has to be repeated.
     :param logs_in: whether the connection gets a token, and gets another one after it has expired.
     :param has_base_path: whether the routes contain the path of the connection's address.
     :param busy: the number of submits that are refused since the vendor is busy, before one is taken.
     :param is_written: whether the result is files in a folder; ``expected`` is then their content by name.
     :param progress: a progress that a poll shows.
+    :param repair: the request that resumes a job of "failed", with its query if its path has others; empty if none.
     """
 
     profile: str
@@ -204,6 +210,7 @@ class Vendor:
     scenario: str = SUCCESS
     results: Mapping[str, Any] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
+    partial: Collection[str] = ()
     no_data: Collection[str] = ()
     skipped: Collection[str] = ()
     rejected: tuple[Mapping[str, Any], str] | None = None
@@ -211,12 +218,14 @@ class Vendor:
     headers: Mapping[str, str] = field(default_factory=dict)
     connection: Callable[[VendorServer], dict[str, Any]] | None = None
     hosts: Collection[str] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
     rate_limit: tuple[Mapping[str, str], float] | None = None
     logs_in: bool = False
     has_base_path: bool = False
     busy: int = 0
     is_written: bool = False
     progress: float | None = None
+    repair: str = ""
 
     def __str__(self) -> str:
         return self.profile
@@ -241,7 +250,8 @@ class VendorServer:
         self.limited = 0
         #: The tokens that were handed out; only the last one is valid.
         self.tokens: list[str] = []
-        self.is_revoked = False
+        #: Whether the key was revoked, and whether the version of the API was withdrawn.
+        self.is_revoked = self.is_withdrawn = False
         self.busy = vendor.busy
         self._lock = threading.Lock()
         self._server = Server(self._serve)
@@ -269,10 +279,9 @@ class VendorServer:
 
     def find_job(self, call: Call, name: str = "id") -> Job:
         """Return the job whose identifier is in the path."""
-        job = self.jobs.get(call.names[name])
-        if job is None:
+        if call.names[name] not in self.jobs:
             raise RefusedError(404, f"no job {call.names[name]!r}")
-        return job
+        return self.jobs[call.names[name]]
 
     def cancel(self, job: Job) -> Job:
         """Cancel a job; refuse it if the job has ended."""
@@ -281,14 +290,22 @@ class VendorServer:
         job.states, job.polls = self.vendor.cancelled, 0
         return job
 
+    def resume(self, job: Job) -> Job:
+        """Resume a job that has failed, which succeeds then; refuse it if the job has not ended."""
+        if not job.is_over:
+            raise RefusedError(409, f"job {job.id} has not ended: {job.state}")
+        job.states, job.polls = self.vendor.states[SUCCESS], 0
+        return job
+
     def new_token(self) -> str:
         """Hand out a token; earlier ones expire."""
         self.tokens.append(f"token-{len(self.tokens) + 1}")
         return self.tokens[-1]
 
-    def requests(self, method: str, path: str) -> list[Call]:
-        """Return the requests that were made to a path."""
-        return [call for call in self.calls if (call.method, call.path) == (method, path)]
+    def calls_to(self, request: str) -> list[Call]:
+        """Return the requests with a method and a path, whose parts may be names as in a route."""
+        route = Route(request, lambda *_: None)
+        return [call for call in self.calls if route.match(call.method, call.path) is not None]
 
     def _serve(self, asked: Asked) -> Behaviour:
         with self._lock:
@@ -304,6 +321,8 @@ class VendorServer:
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         call = Call(asked.method, parts.path, query, asked.headers, asked.body)
         self.calls.append(call)
+        if self.is_withdrawn:
+            raise RefusedError(410, "this version of the API was withdrawn")
         for route in self.vendor.routes:
             if (names := route.match(asked.method, parts.path)) is not None:
                 call = Call(asked.method, parts.path, query, asked.headers, asked.body, names)
@@ -314,22 +333,19 @@ class VendorServer:
 
     def _check(self, route: Route, call: Call) -> None:
         """Refuse what the vendor refuses of a request."""
-        if not route.is_public:
+        if not (route.is_public or route.has_own_auth):
             self._check_headers(call)
-        elif "authorization" in call.headers:
+        elif route.is_public and "authorization" in call.headers:
             raise RefusedError(400, "only one auth mechanism allowed")
-        for name in call.query:
-            if name not in route.query:
-                raise RefusedError(400, f"unknown query parameter {name!r}")
-        if not (route.required or call.body):
+        if unknown := call.query.keys() - set(route.query):
+            raise RefusedError(400, f"unknown query parameter {min(unknown)!r}")
+        if route.body == "bytes" or not (route.required or call.body):
             return
         given = call.fields(route.body)
-        for name in route.required:
-            if name not in given:
-                raise RefusedError(400, f"{name}: field required")
-        for name in given:
-            if route.optional is not None and name not in {*route.required, *route.optional}:
-                raise RefusedError(400, f"{name}: extra inputs are not permitted")
+        if missing := set(route.required) - given.keys():
+            raise RefusedError(400, f"{min(missing)}: field required")
+        if route.optional is not None and (extra := given.keys() - {*route.required, *route.optional}):
+            raise RefusedError(400, f"{min(extra)}: extra inputs are not permitted")
 
     def _check_headers(self, call: Call) -> None:
         self.vendor.check_auth(self, call)

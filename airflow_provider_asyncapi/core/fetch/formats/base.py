@@ -28,12 +28,14 @@ class FormatKind(ABC):
     :cvar summary: its line in the reference, in Markdown.
     :cvar options: the keys of ``result_format`` that it takes in addition to ``format`` and ``charset``.
     :cvar has_rows: whether a body consists of rows, so that selectors read a list of them.
+    :cvar package: the package to install for it, if it needs one, as pip names it; imported when a body is read.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     options: ClassVar[tuple[str, ...]] = ()
     has_rows: ClassVar[bool] = False
+    package: ClassVar[str] = ""
 
     @abstractmethod
     def matches(self, response: Response) -> bool:

@@ -13,6 +13,7 @@ from airflow_provider_asyncapi.core.fetch.formats.ndjson import Ndjson
 from airflow_provider_asyncapi.core.fetch.formats.plain_text import PlainText
 from airflow_provider_asyncapi.core.fetch.formats.tables import Csv, Tsv
 from airflow_provider_asyncapi.core.fetch.formats.xml_documents import Xml
+from airflow_provider_asyncapi.core.foreign_names import describe_unknown_key
 from airflow_provider_asyncapi.core.http.charsets import find_codec
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.registry import Registry
@@ -94,7 +95,7 @@ class ResultFormat:
 
 
 def _match(response: Response) -> FormatKind | None:
-    """Return the format that the content type means; those of other packages are looked up before plain text."""
+    """Return the format that the content type means; formats of other packages are looked up before plain text."""
     found = _first_match(response)
     if found is None or found.name == PlainText.name:
         RESULT_FORMATS.load_installed()
@@ -111,5 +112,5 @@ def _first_match(response: Response) -> FormatKind | None:
 def _make_unknown_option_error(key: str, chosen: FormatKind | None) -> ConfigurationError:
     if owners := [repr(kind.name) for kind in RESULT_FORMATS.values() if key in kind.options]:
         return ConfigurationError(f"result_format: {key!r} can be set for {' and '.join(owners)} only")
-    known = ", ".join(("format", "charset", *(chosen.options if chosen else ())))
-    return ConfigurationError(f"result_format: unknown key {key!r}; known are {known}")
+    known = ("format", "charset", *(chosen.options if chosen else ()))
+    return ConfigurationError(f"result_format: {describe_unknown_key(key, known)}; known are {', '.join(known)}")

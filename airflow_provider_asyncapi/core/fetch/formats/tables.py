@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
+from airflow_provider_asyncapi.core.fetch.column_names import make_unique
 from airflow_provider_asyncapi.core.fetch.formats.base import RowFormatKind
 
 if TYPE_CHECKING:
@@ -196,24 +197,11 @@ class _Lines:
 
 
 def _name_columns(row: list[str]) -> list[str]:
-    """
-    Return a name for each column: blank ones are called by their position, repeated ones are numbered.
-
-    Blank names at the end name nothing: some exports end each line with a delimiter.
-    """
+    """Return a name for each column, without blank ones at the end: some exports end each line with a delimiter."""
     heads = list(row)
     while heads and not heads[-1].strip():
         heads.pop()
-    names: dict[str, None] = {}
-    stated = set(heads)
-    numbers: dict[str, int] = {}
-    for position, head in enumerate(heads, start=1):
-        name = base = head if head.strip() else f"column_{position}"
-        while name in names or (name != head and name in stated):
-            numbers[base] = numbers.get(base, 1) + 1
-            name = f"{base}_{numbers[base]}"
-        names[name] = None
-    return list(names)
+    return make_unique(heads)
 
 
 def _fit_row(row: list[str], width: int, name: str, number: int) -> list[Any]:

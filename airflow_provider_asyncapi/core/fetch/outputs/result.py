@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_asyncapi.core.fetch.decoding import make_json_response
 from airflow_provider_asyncapi.core.fetch.outputs.base import FetchRun, Output
+from airflow_provider_asyncapi.core.fetch.result_value import make_json_response
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.json_values import JsonValue

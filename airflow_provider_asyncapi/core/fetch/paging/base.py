@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
-from airflow_provider_asyncapi.core.parameters import parse_whole_number
+from airflow_provider_asyncapi.core.parameter_values import parse_whole_number
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 

@@ -46,6 +46,14 @@ for name in ("open_exports", "open_reports", "closed_salaries"):
 with DAG("open_again", schedule=None, params=PARAMS, default_args=ARGUMENTS):
     async_api_job("export", submit=SUBMIT, status=STATUS, resubmit=1)
 
+with DAG("open_acted_on", schedule=None, params=PARAMS, default_args=ARGUMENTS):
+    async_api_job(
+        "export", submit=SUBMIT, status={**STATUS, "cancel": {"method": "DELETE", "endpoint": "/jobs/{identifier}"}}
+    )
+
+with DAG("open_late", schedule=None, params=PARAMS, default_args=ARGUMENTS):
+    async_api_job("export", submit=SUBMIT, status={**STATUS, "warn_after": 3})
+
 with DAG("open_modes", schedule=None, params=PARAMS, default_args=ARGUMENTS):
     submit = AsyncApiTriggerOperator(task_id="submit", **SUBMIT)
     # Airflow may take the end of a poke for the end of the next one, if that comes at once.

@@ -80,6 +80,7 @@ def test_the_hash_and_its_encoding_are_chosen(encoding, expected):
         ("{login}", "id"),
         ("{nonce}", "40" * 16),
         ("{body_sha256}", hashlib.sha256(b"").hexdigest()),
+        ("{body_sha256_base64}", base64.b64encode(hashlib.sha256(b"").digest()).decode()),
         ("{body_md5}", "1B2M2Y8AsgTpgAmY7PhCfg=="),
     ],
 )
@@ -116,7 +117,10 @@ def test_a_body_that_is_no_text_is_signed_byte_by_byte():
         ({"signing": None}, r"auth 'hmac' needs signing \(what is signed\)"),
         ({"signing": {"headers": HEADERS}}, "signing.signed: is missing"),
         ({"signing": {"signed": "{verb}", "headers": HEADERS}}, r"signing.signed: unknown variable \{verb\}"),
-        ({"signing": {"signed": "x", "header": "X"}}, "signing: unknown key 'header'; it has signed"),
+        (
+            {"signing": {"signed": "x", "header": "X"}},
+            r"signing: unknown key 'header' \(did you mean 'headers'\?\); it has signed",
+        ),
         ({"signing": {"signed": 1}}, "signing.signed: has to be text, not 1"),
         ({"signing": {"signed": "x"}}, r"no value of headers or query_params contains \{signature\}"),
         ({"signing": {"signed": "x", "headers": ["X"]}}, "signing.headers: has to map names to values, not be list"),
@@ -144,7 +148,7 @@ def test_an_empty_choice_is_the_default():
 def test_the_key_is_in_no_repr():
     auth = HmacAuth.parse({"password": "geheim", "signing": {"signed": "x", "headers": HEADERS}})
     assert "geheim" not in repr(auth)
-    assert auth.header_names == ("X-Signature",)
+    assert (auth.header_names, auth.query_names) == (("X-Signature",), ())
 
 
 def test_the_digest_of_a_file_is_signed():

@@ -182,8 +182,9 @@ def test_a_jwt_is_a_grant_for_a_token():
     assert claims["exp"] - claims["iat"] == 300
 
 
-def test_the_key_file_of_a_service_account_has_all_but_the_scope():
-    runner = get_token_with(TOKEN, auth="jwt_bearer", jwt_secret_key=json.dumps(ACCOUNT), scope="https://scope")
+@pytest.mark.parametrize("given", [json.dumps(ACCOUNT), ACCOUNT], ids=["text", "object"])
+def test_the_key_file_of_a_service_account_has_all_but_the_scope(given):
+    runner = get_token_with(TOKEN, auth="jwt_bearer", jwt_secret_key=given, scope="https://scope")
     assert runner.requests[0].url == TOKEN_URL
     form = form_of(runner)
     assert form.keys() == {"grant_type", "assertion"}
@@ -235,6 +236,7 @@ def test_a_refused_assertion_mentions_a_wrong_clock(date, advice):
         ({"jwt_algorithm": "ES256"}, "jwt_secret_key isn't a key for ES256"),
         ({"jwt_algorithm": "none"}, "jwt_algorithm has to be 'RS256' or .*, not 'none'"),
         ({"jwt_secret_key": '{"geheim": 1}'}, "is JSON, but not the key file of a Google service account"),
+        ({"jwt_secret_key": {"geheim": 1}}, "is JSON, but not the key file of a Google service account"),
         ({"jwt_claims": {"iss": "{user}"}}, r"jwt_claims: unknown variable \{user\}; known are login"),
         ({"jwt_headers": {"alg": "none"}}, "jwt_headers: 'alg' can't be set here"),
         ({"jwt_lifetime": -1}, "jwt_lifetime has to be a number of seconds above 0, not -1"),

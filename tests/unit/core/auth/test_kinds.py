@@ -47,6 +47,8 @@ def test_an_api_key_is_sent_in_a_header_or_the_query():
     assert in_query.apply(REQUEST, None).url == "https://h/jobs?key=a%26b"
     assert in_query.apply(Request("GET", "https://h/?a=1"), None).url == "https://h/?a=1&key=a%26b"
     assert in_query.apply(REQUEST, None).headers == REQUEST.headers
+    assert list(in_query.query_names) == ["key"]
+    assert not auth("digest", login="u").query_names
 
 
 def test_a_token_request_may_be_a_get_with_its_parameters_in_the_query():

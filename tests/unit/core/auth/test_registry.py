@@ -11,8 +11,10 @@ import pytest
 from airflow_provider_asyncapi.core.auth.base import ConstantAuth
 from airflow_provider_asyncapi.core.auth.registry import (
     AUTH_KINDS,
+    arrange_form,
     check_unused_fields,
     collect_auth_fields,
+    collect_auth_keys,
     collect_connection_fields,
     collect_extra_keys,
 )
@@ -40,11 +42,11 @@ OWN = ConnectionField("acme_secret", "Acme: key", "The key.", is_secret=True)
 
 def test_the_form_offers_each_kind_and_describes_login_and_password():
     with register_kind(AUTH_KINDS, kind_with()):
-        auth = collect_connection_fields()["auth"]
-        assert auth.choices == tuple(AUTH_KINDS)
-        assert auth.choices[-1] == "acme"
-    for text in ("bearer: the password is the token. ", "acme: as Acme does. ", "Default: basic if there is a login"):
-        assert text in auth.help
+        choices = collect_connection_fields()["auth"].choices
+        assert list(choices) == list(AUTH_KINDS)
+        assert isinstance(choices, Mapping)
+        assert choices["bearer"] == "the password is the token"
+        assert choices["acme"] == "as Acme does"
 
 
 def test_the_fields_of_a_kind_are_keys_of_the_connection():
@@ -55,15 +57,53 @@ def test_the_fields_of_a_kind_are_keys_of_the_connection():
         assert collect_auth_fields()["acme_secret"] is OWN
 
 
-def test_a_field_that_several_kinds_read_is_in_the_form_once_after_their_own():
-    names = list(collect_auth_fields())
-    assert names[-2:] == ["refresh_when", "login_cache"]
-    assert len(names) == len(set(names))
+def test_the_keys_of_the_shipped_kinds_are_known_without_importing_the_kinds():
+    assert collect_auth_keys() == collect_auth_fields().keys(), "list the fields in _SHIPPED_FIELDS"
+
+
+def test_each_shipped_kind_is_listed_by_its_name():
+    assert list(AUTH_KINDS) == [kind.name for kind in AUTH_KINDS.values()]
+
+
+def test_the_form_has_each_field_in_one_section():
+    names = [field.name for section in arrange_form().values() for field in section]
+    assert sorted(names) == sorted(collect_connection_fields())
+
+
+def test_the_form_begins_with_the_choice_of_the_kind_and_goes_on_with_the_fields_of_the_kinds():
+    (first, *others) = arrange_form().items()
+    assert first[0] == "Authentication and profile"
+    assert [field.name for field in first[1]] == ["auth", "profile", "test_endpoint"]
+    general = [heading for heading, _ in others if "(" not in heading]
+    assert [heading for heading, _ in others][-len(general) :] == general
+
+
+def test_the_heading_of_a_section_names_the_kinds_that_read_its_fields():
+    for heading, section in arrange_form().items():
+        if not heading.endswith(")"):
+            continue
+        named = heading.rpartition(" (")[2].removesuffix(")").split(", ")
+        names = {field.name for field in section}
+        assert named == [name for name, kind in AUTH_KINDS.items() if names & {field.name for field in kind.fields}]
+
+
+def test_a_kind_of_another_package_has_a_section_of_its_own_beside_the_fields_that_it_shares():
+    with register_kind(AUTH_KINDS, kind_with(OWN, SHARED)):
+        sections = arrange_form()
+        assert sections["acme (acme)"] == (OWN,)
+        assert (
+            SHARED in sections["Renewal of tokens (oauth2, oauth2_password, oauth2_refresh, jwt_bearer, login, acme)"]
+        )
+    named = kind_with(OWN)
+    named.section = "Acme"
+    with register_kind(AUTH_KINDS, named):
+        assert arrange_form()["Acme (acme)"] == (OWN,)
 
 
 def test_a_field_that_only_other_kinds_read_is_refused_with_their_names():
     with pytest.raises(
-        ConfigurationError, match=r"login_cache is for auth 'jwt_bearer' or 'oauth2' or .*'login', and auth is 'bearer'"
+        ConfigurationError,
+        match=r"login_cache is for auth 'oauth2' or 'oauth2_password' or .*'login', and auth is 'bearer'",
     ):
         check_unused_fields({"login_cache": "host"}, AUTH_KINDS["bearer"])
     check_unused_fields({"login_cache": "host", "key_in": ""}, AUTH_KINDS["oauth2"])

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.callbacks.calls import FORM, CallbackSettings, ReceivedCallback
+from airflow_provider_asyncapi.core.callbacks.calls import FORM, ReceivedCallback
 from airflow_provider_asyncapi.core.callbacks.identity import find_other_job
+from airflow_provider_asyncapi.core.callbacks.settings import CallbackSettings
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from tests.unit.core.flow_runner import make_response
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings, make_response
+from airflow_provider_asyncapi.core.callbacks.calls import make_response
+from airflow_provider_asyncapi.core.callbacks.settings import CallbackSettings
 from airflow_provider_asyncapi.core.callbacks.webhooks import MAX_CHALLENGE, Challenge, WebhookEvent
-from airflow_provider_asyncapi.core.errors import ConfigurationError, ForgedCallbackError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, InvalidCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 
 SIGNED = {"signature": {"header": "X-Signature"}}
@@ -65,7 +66,7 @@ def test_several_events_of_a_connection_are_for_several_assets() -> None:
 def test_a_call_that_can_not_be_read_is_refused_without_its_text(
     given: dict[str, Any], body: bytes, message: str
 ) -> None:
-    with pytest.raises(ForgedCallbackError) as caught:
+    with pytest.raises(InvalidCallbackError) as caught:
         event(**given).make_item("vendor", call(body), "")
     assert message in str(caught.value)
 
@@ -75,7 +76,10 @@ def test_a_call_that_can_not_be_read_is_refused_without_its_text(
     [
         ({"events": {"asset": ""}}, "callback.events.asset: has to be the name of an asset, not ''"),
         ({"events": ["orders"]}, "callback.events: has to be an object, not str"),
-        ({"events": {"asset": "a", "ids": "x"}}, "callback.events: unknown key 'ids'; it has asset, id, when, capture"),
+        (
+            {"events": {"asset": "a", "ids": "x"}},
+            "callback.events: unknown key 'ids' (did you mean 'id'?); it has asset, id, when, capture",
+        ),
         ({"events": {"asset": "a", "id": "a["}}, "callback.events.id"),
         ({"events": {"asset": "a", "when": {"selector": "a"}}}, "callback.events.when"),
         ({"challenge": {}}, "callback.challenge: has to have query, the name of a parameter, or body, a selector"),
@@ -113,5 +117,5 @@ def test_a_challenge_in_the_body_is_found_by_its_selector() -> None:
 def test_a_long_challenge_is_refused() -> None:
     challenge = Challenge.parse({"query": "c"}, "challenge")
     assert challenge.find_in_query({"c": "x" * MAX_CHALLENGE})
-    with pytest.raises(ForgedCallbackError, match=f"its challenge has more than {MAX_CHALLENGE} characters"):
+    with pytest.raises(InvalidCallbackError, match=f"its challenge has more than {MAX_CHALLENGE} characters"):
         challenge.find_in_query({"c": "x" * (MAX_CHALLENGE + 1)})

@@ -121,11 +121,11 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ),
         (
             {"oauth2_url": "/token"},
-            "oauth2_url is for auth 'jwt_bearer' or 'oauth2' or .*, and auth is 'none'; set auth",
+            "oauth2_url is for auth 'oauth2' or 'oauth2_password' or .*, and auth is 'none'; set auth",
         ),
         (
             {"refresh_when": {"selector": "a", "in": 1}},
-            "refresh_when is for auth 'jwt_bearer' or 'oauth2' or .* or 'login', and auth is",
+            "refresh_when is for auth 'oauth2' or 'oauth2_password' or .* or 'login', and auth is",
         ),
         ({"login": "u", "login_request": {"endpoint": "/x"}}, "login_request is for auth 'login', and auth is 'basic'"),
         ({"headers": {"X-K": "a"}, "secret_headers": {"x-k": SECRET}}, "'x-k' is in both headers and secret_headers"),
@@ -137,7 +137,7 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ({7: SECRET, "b": 1}, "unknown key 7 in extra"),
         (
             {"auth": "kerberos"},
-            "auth: 'kerberos' isn't one of none, basic, bearer, api_key, digest, hmac, jwt, jwt_bearer, oauth2,",
+            "auth: 'kerberos' isn't one of none, basic, bearer, api_key, digest, oauth2, oauth2_password,",
         ),
         ({"auth": ["basic"]}, "auth has to be text, not list"),
         (

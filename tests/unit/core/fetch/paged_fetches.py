@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_asyncapi.core.fetch.flow import ResultFetcher
-from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
+from airflow_provider_asyncapi.core.fetch.page_flow import fetch_pages
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from tests.unit.core.flow_runner import FlowRunner, make_api, make_response

@@ -58,7 +58,8 @@ def test_another_origin_gets_no_credentials():
 def test_a_capture_of_locate_that_finds_nothing_is_an_error():
     with pytest.raises(
         MissingValueError,
-        match=r"GET https://api.example.com/v1/jobs/7 answered 200: locate: 'b' found nothing for 'other'; the body",
+        match=r"GET https://api.example.com/v1/jobs/7 answered 200: locate: 'b' found nothing for 'other';"
+        r" the JSON has the keys a, link; the body",
     ):
         locating(make_response({"a": 1, "link": 2}), capture={"link": "a", "other": "b"})
 

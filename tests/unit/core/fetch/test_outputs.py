@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
-from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS, WriterKind
+from airflow_provider_asyncapi.core.fetch.writer_registry import WRITE_AS, WriterKind
 from airflow_provider_asyncapi.core.registry import Registry
 
 
@@ -56,4 +56,4 @@ def test_a_value_that_the_job_has_given_already_needs_no_request():
 def test_a_writer_is_a_class_or_is_imported_when_it_is_needed():
     assert WriterKind("toy", "", Registry).load() is Registry
     assert WriterKind("toy", "", "airflow_provider_asyncapi.core.registry:Registry").load() is Registry
-    assert list(WRITE_AS) == ["json", "ndjson", "parquet", "files"]
+    assert list(WRITE_AS) == ["json", "ndjson", "csv", "parquet", "files"]

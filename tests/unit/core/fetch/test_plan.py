@@ -49,7 +49,8 @@ def test_paging_parameters_alone_mean_pages():
 
 
 def test_an_output_that_is_given_wins_over_paging_parameters_of_a_profile():
-    assert FetchPlan.parse({"endpoint": "/x", "next_page": "links.next", "output_type": "file"}).paging is None
+    given = {"endpoint": "/x", "next_page": "links.next", "columns": "names", "output_type": "file"}
+    assert FetchPlan.parse(given).paging is None
 
 
 @pytest.mark.parametrize(
@@ -73,9 +74,16 @@ def test_an_output_that_is_given_wins_over_paging_parameters_of_a_profile():
             "cleanup_on: 'always' isn't one of success, no_data",
         ),
         ({"result_format": "yaml"}, "result_format: 'yaml'"),
-        ({"write_as": "yaml"}, "write_as: 'yaml' isn't one of json, ndjson, parquet, files"),
+        ({"write_as": "yaml"}, "write_as: 'yaml' isn't one of json, ndjson, csv, parquet, files"),
         ({"write_as": "json", "output_type": "file"}, "write_as: is for values and rows, and output_type='file' keeps"),
         ({"write_as": "files"}, "write_as: 'files' makes a file of each page, so output_type has to be 'pages'"),
+        ({"columns": "names"}, "columns: are for rows of pages; set output_type='pages'"),
+        ({"columns": "names", "inline": "rows", "next_page": "next"}, "columns: are selected from pages"),
+        ({"columns": {"names": "a", "value": "b"}}, "columns: has the keys 'names' .* not 'names', 'value'"),
+        ({"columns": {"values": "b"}}, "columns: has the keys 'names'"),
+        ({"columns": {"names": "a", "values": 1}}, "columns.values: has to be a JSONPath, not 1"),
+        ({"columns": {"names": "a", "values": "b.."}}, "columns.values: "),
+        ({"columns": {"names": "a.."}}, "columns.names: malformed selector"),
         ({"checksum": 1, "output_type": "file"}, "checksum: has to be a template"),
         ({"checksum": "{a}"}, "checksum: is for files, and output_type='result' is read"),
         (

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ContentError, MissingValueError
-from airflow_provider_asyncapi.core.fetch import decoding, streaming
+from airflow_provider_asyncapi.core.fetch import result_value, streaming
 from airflow_provider_asyncapi.core.fetch.formats import streamed_body
 from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
@@ -204,11 +204,11 @@ def test_what_is_streamed_is_what_is_decoded(document, path):
         rows = stream(text, path)
     except MissingValueError:
         with pytest.raises(MissingValueError):
-            decoding.decode_rows(response, ResultFormat(), selection, {})
+            result_value.decode_rows(response, ResultFormat(), selection, {})
         return
     if rows is not None:
         try:
-            decoded = decoding.decode_rows(response, ResultFormat(), selection, {})
+            decoded = result_value.decode_rows(response, ResultFormat(), selection, {})
         except MissingValueError:
             decoded = []
         assert rows == [row for row in decoded if row is not None]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.errors import RefusedContentError
+from airflow_provider_asyncapi.core.errors import UnsafeContentError
 from airflow_provider_asyncapi.core.http.compression import (
     MAX_EMPTY_INPUT,
     PIECE,
@@ -145,5 +145,5 @@ def test_a_body_that_is_gzip_is_undone_and_another_is_not():
     ],
 )
 def test_gzip_that_is_broken_or_too_large_is_refused(body, message):
-    with pytest.raises(RefusedContentError, match=message):
+    with pytest.raises(UnsafeContentError, match=message):
         gunzip(body, 3)

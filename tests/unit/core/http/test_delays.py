@@ -24,7 +24,15 @@ def test_what_is_dumped_is_read_again():
 
 @pytest.mark.parametrize(
     "given",
-    [None, "text", {}, {"seconds": 1}, {"seconds": "x", "reason": "rate"}, {"seconds": 1, "reason": "weather"}]
+    [
+        None,
+        "text",
+        {},
+        {"seconds": 1},
+        {"seconds": "x", "reason": "rate"},
+        {"seconds": 1, "reason": "weather"},
+        {"seconds": 1, "reason": []},
+    ]
     + [{"seconds": seconds, "reason": "rate"} for seconds in (-1, 1e300)],
 )
 def test_anything_else_is_no_delay(given):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 
 import pytest
@@ -117,6 +118,8 @@ def test_variables_of_the_body_are_its_size_and_digests():
     body = FileBody((b"a", files.inspect("a.csv"), b"ef")).with_digests(find_algorithms(BODY_VARIABLES))
     expected = {
         "body_size": 6,
+        "body_start": 0,
+        "body_last": 5,
         "body_md5": base64.b64encode(MD5.digest()).decode(),
         "body_md5_hex": MD5.hexdigest(),
         "body_sha256": SHA256.hexdigest(),
@@ -125,6 +128,29 @@ def test_variables_of_the_body_are_its_size_and_digests():
     assert describe_body(body, BODY_VARIABLES) == describe_body(b"abcdef", BODY_VARIABLES) == expected
     assert describe_body(body, {"body_size", "other"}) == {"body_size": 6}
     assert find_algorithms({"body_size", "other"}) == frozenset()
+
+
+def test_a_piece_of_a_body_is_read_and_described_alone():
+    files = MemoryFiles(a_csv=b"123456")
+    whole = FileBody((b"ab", files.inspect("a.csv"), b"yz"))
+    for start in range(11):
+        for stop in (*range(start, 11), None):
+            piece = dataclasses.replace(whole, start=start, stop=stop)
+            expected = b"ab123456yz"[start:stop]
+            assert (b"".join(piece.read_chunks(3)), piece.size) == (expected, len(expected))
+    piece = dataclasses.replace(whole, start=3, stop=9).with_digests({"md5"})
+    assert digest(piece, "md5") == hashlib.md5(b"23456y", usedforsecurity=False).digest()
+    named = {"body_size", "body_start", "body_last"}
+    assert describe_body(piece, named) == {"body_size": 6, "body_start": 3, "body_last": 8}
+
+
+def test_the_last_chunk_of_a_piece_is_never_read_from_a_file_that_has_changed():
+    files = MemoryFiles(a_csv=b"123456")
+    chunks = FileBody((files.inspect("a.csv"),), start=1, stop=4).read_chunks(2)
+    assert next(chunks) == b"23"
+    files.contents["a.csv"] = b"xxxxxx"
+    with pytest.raises(FileChangedError):
+        next(chunks)
 
 
 def test_a_digest_that_was_not_computed_is_an_error():

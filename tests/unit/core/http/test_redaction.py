@@ -111,6 +111,15 @@ def test_of_renewed_tokens_the_last_few_are_masked_and_no_more_are_kept():
     assert redact("token-1 static-secret") == "token-1 ***"
 
 
+def test_all_tokens_are_masked_in_texts_that_are_masked_in_the_end():
+    redact = Redactor()
+    redact.add_token("token-first")
+    redact.keep_all_tokens()
+    for number in range(100):
+        redact.add_token(f"token-{number}")
+    assert redact("token-first token-0 token-99") == "*** *** ***"
+
+
 def test_of_a_login_that_answers_with_very_many_strings_the_first_are_masked():
     redact = Redactor()
     redact.add_token(*(f"string-{number:05}" for number in range(100_000)))
@@ -181,11 +190,50 @@ def test_what_stands_under_a_telling_name_is_masked(text, shown):
 @pytest.mark.parametrize(
     "text",
     [
+        "token request: POST http://127.0.0.1:9/oauth/token: couldn't connect: Connection refused",
+        "POST https://h/v1/sign:generateAccessToken: answered 404",
+        "GET https://h/api/tokens.json: couldn't connect",
+        "GET https://h/credentials/7/secret: 'id' is missing",
+        "POST https://token.example.com:8443/login: couldn't connect",
+        "POST https://user@my-secrets.example.com:443: couldn't connect",
+        "POST https://token.example.com:443/oauth/token: couldn't connect",
+    ],
+)
+def test_the_end_of_a_url_is_no_name_of_a_field(text):
+    assert Redactor()(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://h/oauth/token: token=abc", "https://h/oauth/token: token=***"),
+        ('https://h/oauth/token: "token": "abc" def', 'https://h/oauth/token: "token": *** def'),
+        ("https://token:12345@h/jobs", "https://token:***"),
+        ("https://token:abc@h/jobs", "https://token:***"),
+        ("https://token.h:443secret", "https://token.h:***"),
+        ("https://h/jobs?token: abc", "https://h/jobs?token: ***"),
+        ("https://h/token:abc", "https://h/token:***"),
+        ("https://h/token=abc", "https://h/token=***"),
+        ("see https://h/jobs, token: abc", "see https://h/jobs, token: ***"),
+        ("see https://h/jobs token: abc", "see https://h/jobs token: ***"),
+        ('{"https://h/token": "abc"}', '{"https://h/token": ***}'),
+        ("/oauth/token: abc", "/oauth/token: ***"),
+    ],
+)
+def test_secrets_after_or_in_a_url_are_masked(text, shown):
+    assert Redactor()(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "a" * 1_000_000,
         "token" * 200_000,
         "<" * 1_000_000,
         "token:" * 100_000,
         "token " * 100_000,
+        "http://" * 10_000 + "token: " * 100_000,
+        "http://h/token: " * 50_000,
         'token="' + "\\" * 500_000,
     ],
 )

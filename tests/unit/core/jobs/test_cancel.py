@@ -65,7 +65,8 @@ STILL = (logging.WARNING, "but the job still has status 'running', 4 s later")
 def test_what_became_of_the_job_is_asked_and_told(found, level, became):
     runner = FlowRunner(make_api(), make_response(None, 202))
     cancellation = runner.run(cancel(runner.api, step(), RUNNING, "why", poll_results(*found)))
-    assert cancellation == Cancellation(True, f"the API has accepted the cancel, {became}")
+    latest = found[-1] if isinstance(found[-1], JobHandle) else RUNNING
+    assert cancellation == Cancellation(True, f"the API has accepted the cancel, {became}", latest)
     assert runner.logs == [(level, f"Job 7: the API has accepted the cancel (why), {became}")]
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import (
     ConfigurationError,
-    HandleError,
+    InvalidHandleError,
     MissingValueError,
     NewerLayoutError,
     ResultTooLargeError,
@@ -61,7 +61,7 @@ def test_a_handle_is_read_as_dict(given_):
 
 @pytest.mark.parametrize("text", [json.dumps(DUMP), str(DUMP), f" {DUMP}", json.dumps(DUMP)[:-1]])
 def test_an_identifier_never_becomes_a_handle_by_its_text(text):
-    with pytest.raises(HandleError, match=r"the text of a job handle, .* only a handle itself is taken for one"):
+    with pytest.raises(InvalidHandleError, match=r"the text of a job handle, .* only a handle itself is taken for one"):
         JobHandle.parse(text)
 
 
@@ -110,7 +110,7 @@ def test_a_job_that_was_over_at_once_may_have_no_identifier():
     ],
 )
 def test_what_is_no_job_is_an_error_that_says_what_to_give(given_, message):
-    with pytest.raises(HandleError, match=message):
+    with pytest.raises(InvalidHandleError, match=message):
         JobHandle.parse(given_)
 
 
@@ -222,7 +222,7 @@ HANDLES = st.fixed_dictionaries(
 def test_any_rubbish_is_a_handle_or_a_handle_error(rubbish):
     try:
         handle = JobHandle.parse(rubbish)
-    except HandleError as error:
+    except InvalidHandleError as error:
         assert isinstance(error, ConfigurationError)  # noqa: PT017 - either way is right
         assert str(error).startswith("job: ")  # noqa: PT017 - either way is right
         return

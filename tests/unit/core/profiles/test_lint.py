@@ -77,6 +77,13 @@ def test_a_mistake_has_its_line_and_advice(text, found):
         assert re.search(message, str(mistake)), str(mistake)
 
 
+def test_a_mistake_names_its_place_in_a_file():
+    (unknown,) = find_mistakes("[nope]\n")
+    assert unknown.describe_in("acme.toml").startswith("acme.toml:1: unknown table [nope]")
+    (broken,) = find_mistakes("[submit\n")
+    assert broken.describe_in("acme.toml").startswith("acme.toml: isn't TOML: ")
+
+
 def test_a_mistake_that_no_key_has_made_is_that_of_its_table():
     mistakes = find_mistakes('[fetch]\noutput_type = "zip"\n[status]\ncompletion_value = "x"\nfailure_value = "x"')
     assert [(mistake.table, mistake.line) for mistake in mistakes] == [("status", 5)]

@@ -30,10 +30,13 @@ def test_tables_that_a_profile_leaves_out_are_empty() -> None:
         ({"status": 5}, "unknown table 'status'"),
         ({"connection": 5}, "unknown table 'connection'"),
         ({"fetch": {"params": {}}}, r"\[fetch\] params: is called query_params here"),
-        ({"status": {"completion": "a"}}, r"unknown key 'completion' in \[status\].*completion_key"),
+        (
+            {"status": {"completion": "a"}},
+            r"unknown key 'completion' \(did you mean 'completion_key'\?\) in \[status\]",
+        ),
         ({"connection": {"profile": "other"}}, "unknown key 'profile'"),
         ({"cancel": {"identifier": "a"}}, "unknown key 'identifier'"),
-        ({"events": {"item": "orders"}}, r"unknown key 'item' in \[events\].*items"),
+        ({"events": {"item": "orders"}}, r"unknown key 'item' \(did you mean 'items'\?\) in \[events\]"),
     ],
 )
 def test_an_unknown_table_or_key_is_an_error_with_the_profiles_name(profile: Any, message: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_asyncapi.core.auth.token_flow import request_token
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, RedirectError, UnsafeValueError
 from airflow_provider_asyncapi.core.fetch.flow import ResultFetcher
-from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
+from airflow_provider_asyncapi.core.fetch.page_flow import fetch_pages
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.jobs.cancel import cancel

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from email.utils import formatdate
+
 import pytest
 
 from airflow_provider_asyncapi.core.errors import (
@@ -8,7 +10,7 @@ from airflow_provider_asyncapi.core.errors import (
     RequestRejectedError,
 )
 from airflow_provider_asyncapi.core.requests.response_errors import build_rejection_error, describe_bad_response
-from tests.unit.core.flow_runner import BASE, make_api, make_response
+from tests.unit.core.flow_runner import BASE, START, make_api, make_response
 from tests.unit.core.requests.messages import get
 
 # Errors
@@ -37,6 +39,24 @@ def test_no_error_shows_a_secret():
     ]
     assert "planted" not in "".join(shown)
     assert "the body begins" in shown[1]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"auth": "hmac", "password": "key", "signing": {"signed": "{path}", "headers": {"X-Sign": "{signature}"}}},
+        {"auth": "jwt", "login": "ann", "jwt_algorithm": "HS256", "jwt_secret_key": "a shared secret " * 3},
+    ],
+    ids=lambda fields: fields["auth"],
+)
+def test_a_refused_signature_mentions_a_wrong_clock(fields):
+    api = make_api(**fields)
+    late, same = (formatdate(START + seconds, usegmt=True) for seconds in (3600, 20))
+    error = build_rejection_error(api, get(), make_response({"detail": "no"}, 401, date=late))
+    assert str(error).endswith("no (the clock of this machine differs from the server's by -3600 s, so correct it)")
+    for response in (make_response(None, 401, date=same), make_response(None, 403)):
+        assert str(build_rejection_error(api, get(), response)).endswith("(check the connection's credentials)")
+    assert "clock" not in str(build_rejection_error(api, get(), make_response(None, 404, date=late)))
 
 
 def test_an_empty_body_is_called_so():

@@ -34,6 +34,8 @@ def suggest(selector: str, response: Response, **variables: str) -> list[str]:
         ("$.id", {"jobs": [{"id": 7}, {"id": 8}]}, ["$.jobs[0].id"]),
         ("data.task.id", {"id": 1, "data": {"job": {"id": 7}}}, ["$.data.job.id", "$.id"]),
         ("data.id", {"id": 7}, ["$.id"]),
+        # A name that JSONPath reads as an operator.
+        ("Where", {"where": 7}, ['$."where"']),
         ("jobs[3].id", {"jobs": [{"id": 7}]}, ["$.jobs[0].id"]),
         # Another case, and names that are alike.
         ("jobId", {"job_id": 7}, ["$.job_id"]),
@@ -71,6 +73,33 @@ def test_no_more_than_three_are_suggested_and_each_is_found_by_its_suggestion() 
     nearest = suggest("id", respond(body))
     assert nearest == ["$.part0.id", "$.part1.id", "$.part2.id"]
     assert [Selector.parse(each, "").find_value(respond(body), {}) for each in nearest] == [0, 1, 2]
+
+
+def test_a_header_is_suggested_if_its_name_ends_like_the_selector() -> None:
+    response = respond({}, **{"X-Job-State": "done", "X-Request-Id": "1", "Content-Type": "x", "Date": "y"})
+    assert suggest("job.state", response) == ["header:x-job-state"]
+    assert [suggest(each, response) for each in ("id", "type", "date", "[0]")] == [[], [], [], []]
+    # What the body has counts first.
+    assert suggest("state", respond({"job": {"state": 1}}, **{"X-State": "done"})) == ["$.job.state"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "body", "nearest"),
+    [
+        ("result.phase", {"result": '{"phase": "x"}'}, ["$.result.json:phase"]),
+        ("result.jobs[0].id", {"result": ' {"jobs": [{"id": 7}]}'}, ["$.result.json:jobs[0].id"]),
+        ("result[0].id", {"result": '[{"id": 7}]'}, ["$.result.json:$[0].id"]),
+        ("a[*].b.c", {"a": [{"b": '{"c": 1}'}]}, ["$.a[0].b.json:c"]),
+        ("result.phase", {"result": '{"state": "x"}'}, []),
+        ("result.phase", {"result": "{phase}"}, []),
+        ("result.phase", {"result": "phase"}, []),
+        ("result.phase", {"result": '{"phase": 1}' + " " * 70_000}, []),
+    ],
+)
+def test_a_value_in_a_string_of_json_is_suggested(selector: str, body: Any, nearest: list[str]) -> None:
+    assert suggest(selector, respond(body)) == nearest
+    for each in nearest:
+        assert Selector.parse(each, "").find_value(respond(body), {}) is not None
 
 
 def test_a_huge_document_is_looked_at_in_part() -> None:
@@ -140,4 +169,4 @@ def test_several_selectors_are_described_together_and_none_may_fail() -> None:
     chain = SelectorChain.parse(["id", "header:ID", "xpath://id", "{unknown}.id"], "identifier")
     response = respond({"data": {"id": 7}}, **{"X-Id": "7"})
     assert chain.describe_nearest(response, {}) == "; there is $.data.id and header:x-id"
-    assert SelectorChain.parse("id", "").describe_nearest(respond({}), {}) == ""
+    assert SelectorChain.parse("id", "").describe_nearest(respond({"id": 7}), {}) == ""

@@ -148,21 +148,20 @@ def test_a_file_that_was_sent_before_the_submit_may_be_gone_at_the_next_try():
     assert tries.paths == ["POST /files", "POST /jobs", "POST /jobs"]
 
 
-def test_a_file_that_is_gone_ends_a_retry_that_has_to_send_it_again():
-    tries = FileTries(KEYED)
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        (KEYED, FileUnavailableError, r"submit: body\.path"),
+        (FIELDS, AmbiguousSubmitError, r"POST .* may have been carried out"),
+    ],
+    ids=["has to be sent again", "can't be sent again"],
+)
+def test_a_file_that_is_gone_ends_the_retry_of_a_submit_that_was_cut_off(fields, error, message):
+    tries = FileTries(fields)
     with pytest.raises(KilledError):
         tries.run(killed)
     tries.remove()
-    with pytest.raises(FileUnavailableError, match=r"submit: body\.path"):
-        tries.run()
-
-
-def test_a_file_that_is_gone_leaves_a_submit_ambiguous():
-    tries = FileTries(FIELDS)
-    with pytest.raises(KilledError):
-        tries.run(killed)
-    tries.remove()
-    with pytest.raises(AmbiguousSubmitError, match=r"POST .* may have been carried out"):
+    with pytest.raises(error, match=message):
         tries.run()
 
 

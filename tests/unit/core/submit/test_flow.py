@@ -11,9 +11,9 @@ from airflow_provider_asyncapi.core.errors import (
     JobFailedError,
     JobNotFoundError,
     MissingValueError,
-    RefusedContentError,
     RequestRejectedError,
     ResultTooLargeError,
+    UnsafeContentError,
 )
 from airflow_provider_asyncapi.core.outcome import Outcome
 from tests.unit.core.flow_runner import BASE, START, FlowRunner, make_api, make_response
@@ -40,7 +40,8 @@ def test_what_can_be_no_identifier_is_refused(value):
 
 def test_a_missing_identifier_is_an_error_that_names_what_is_near():
     with pytest.raises(
-        MissingValueError, match=r"at 'data\.id': .* nothing found; there is \$\.job\.id; the body begins"
+        MissingValueError,
+        match=r"at 'data\.id': .* nothing found; there is \$\.job\.id; \$\.data is an empty object; the body",
     ):
         submitted(make_response({"data": {}, "job": {"id": 7}}))
 
@@ -235,5 +236,5 @@ def test_rules_that_cannot_read_the_answer_say_what_came():
 
 def test_xml_with_entities_is_refused():
     bomb = make_response(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', content_type="application/xml")
-    with pytest.raises(RefusedContentError, match=r"rules can't be evaluated.*entities"):
+    with pytest.raises(UnsafeContentError, match=r"rules can't be evaluated.*entities"):
         submitted(bomb, rules=[rule("failure", selector="xpath://a", exists=True)])

@@ -19,7 +19,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.http.file_bodies import find_literal_bytes
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.jobs.rerun import Repair
+from airflow_provider_asyncapi.core.jobs.rerun_rules import Repair
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.repair import repair_or_submit
@@ -99,6 +99,22 @@ def test_another_job_is_submitted_with_another_key_if_the_api_refuses_the_repair
     assert any("can't be repaired, so another one is submitted" in text for _, text in runner.logs)
 
 
+@pytest.mark.parametrize("reply", [make_lost_error(), make_response(status=504)])
+def test_a_refusal_after_a_lost_response_submits_no_other_job_since_the_first_may_run_again(reply: Any) -> None:
+    runner = FlowRunner(make_api(), reply, make_response({"error": "it is running"}, 409))
+    with pytest.raises(AmbiguousSubmitError, match=r"answered 409.*may have repaired the job") as raised:
+        go_on(runner, KEYED)
+    assert (raised.value.job, raised.value.status_code, runner.kept[-1].sent) == ("r-1", 409, True)
+    with pytest.raises(AmbiguousSubmitError, match="may have repaired the job"):
+        run(make_response(status=409), repair=KEYED, record=runner.kept[-1])
+
+
+@pytest.mark.parametrize("reply", [make_lost_error(sent=False), make_response(status=429)])
+def test_a_refusal_after_a_request_that_did_nothing_submits_another_job(reply: Any) -> None:
+    job, _ = run(reply, make_response(status=409), make_response({"id": "r-2"}), OK, repair=KEYED)
+    assert job.identifier == "r-2"
+
+
 def test_a_refusal_is_saved_so_that_a_later_try_submits() -> None:
     _, runner = run(make_response(status=409), make_response({"id": "r-2"}), OK)
     refused = runner.kept[1]
@@ -173,6 +189,68 @@ def test_a_response_without_the_new_identifier_is_an_error_that_later_tries_do_n
         run(repair=repair, record=runner.kept[-1])
 
 
+#: The API lists the repairs of a job, and the client gives each a name.
+LOOKED_UP = {
+    **REPAIR,
+    "json": {"name": "{idempotency_key}"},
+    "lookup": {
+        "endpoint": "/runs/{identifier}/repairs?name={idempotency_key}",
+        "identifier": "repairs[0].id",
+        "capture": {"by": "repairs[0].by"},
+    },
+}
+REPAIRED, NOT_REPAIRED = make_response({"repairs": [{"id": 5, "by": "us"}]}), make_response({"repairs": []})
+LOOKUP_PATH = "GET /runs/r-1/repairs?name=k-1"
+
+
+def test_a_lost_response_to_a_repair_is_looked_up_and_not_sent_again() -> None:
+    job, runner = run(make_lost_error(), NOT_REPAIRED, REPAIRED, repair=LOOKED_UP)
+    assert runner.paths == ["POST /runs/r-1/repair", LOOKUP_PATH, LOOKUP_PATH]
+    # The value shows that the job was repaired, and isn't its identifier.
+    assert (job.identifier, job.outcome, job.variables["by"]) == ("r-1", Outcome.RUNNING, "us")
+    again, later = run(record=runner.kept[-1], repair=LOOKED_UP)
+    assert (again, later.requests) == (job, [])
+
+
+def test_a_try_that_was_killed_in_a_repair_is_looked_up_first() -> None:
+    repair = {**LOOKED_UP, "identifier": "id"}
+    killed = dataclasses.replace(RECORD, sent=True)
+    job, runner = run(REPAIRED, repair=repair, record=killed)
+    assert (runner.paths, job.identifier, job.variables["id"]) == ([LOOKUP_PATH], 5, 5)
+    answers = [NOT_REPAIRED, make_response(None, 404), *[NOT_REPAIRED] * 3, make_response({"id": 6})]
+    job, runner = run(*answers, repair=repair, record=killed)
+    assert (runner.paths, job.identifier) == ([*[LOOKUP_PATH] * 5, "POST /runs/r-1/repair"], 6)
+
+
+def test_a_refusal_of_a_repair_that_was_sent_before_is_looked_up() -> None:
+    killed = dataclasses.replace(RECORD, sent=True)
+    refused = make_response({"error": "it is running"}, 409)
+    job, runner = run(*[NOT_REPAIRED] * 5, refused, REPAIRED, repair=LOOKED_UP, record=killed)
+    assert (job.identifier, runner.paths[5:]) == ("r-1", ["POST /runs/r-1/repair", LOOKUP_PATH])
+    answers = [*[NOT_REPAIRED] * 5, refused, *[NOT_REPAIRED] * 5, make_response({"id": "r-2"}), OK]
+    job, _ = run(*answers, repair=LOOKED_UP, record=killed)
+    assert job.identifier == "r-2"
+
+
+def test_a_repair_that_is_not_found_is_left_to_a_later_try() -> None:
+    runner = FlowRunner(make_api(), make_lost_error(), *[NOT_REPAIRED] * 5)
+    with pytest.raises(UnavailableError, match="the job wasn't repaired; a later try may repair it") as raised:
+        go_on(runner, LOOKED_UP)
+    assert (raised.value.job, runner.kept[-1].sent) == ("r-1", True)
+
+
+def test_a_lookup_that_can_not_be_read_is_an_error() -> None:
+    with pytest.raises(MissingValueError, match=r"repair\.lookup: "):
+        run(make_response({"repairs": [{"id": {}}]}), repair=LOOKED_UP, record=dataclasses.replace(RECORD, sent=True))
+
+
+def test_a_repair_is_never_repeated_blindly_if_it_can_be_looked_up() -> None:
+    repair = Repair.parse({"repair": LOOKED_UP})
+    assert repair is not None
+    assert repair.step.is_repeatable
+    assert not repair.is_repeatable
+
+
 def test_a_task_that_is_cleared_submits_a_job() -> None:
     job, runner = run(make_response({"id": "r-2"}), OK, generation=3)
     assert (job.identifier, runner.paths) == ("r-2", ["POST /runs", "POST /go"])
@@ -201,7 +279,10 @@ def test_the_log_names_the_job() -> None:
             "repair: the request has to name the failed job by a variable",
         ),
         ({"repair": {**REPAIR, "identifier": "..["}}, "repair.identifier"),
-        ({"repair": {**REPAIR, "lookup": {}}}, "repair: unknown key 'lookup'"),
+        ({"repair": {**REPAIR, "look_up": {}}}, "repair: unknown key 'look_up'"),
+        ({"repair": {**REPAIR, "lookup": "/runs"}}, "repair.lookup: has to be a mapping"),
+        ({"repair": {**REPAIR, "lookup": {"identifier": "id"}}}, "repair.lookup: endpoint is missing"),
+        ({"repair": {**REPAIR, "lookup": {"endpoint": "/runs"}}}, "repair.lookup: identifier is missing"),
         ({"repair_on": [{"selector": "a", "in": 1}]}, "repair_on: needs repair"),
     ],
 )

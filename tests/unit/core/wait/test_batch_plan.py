@@ -36,7 +36,7 @@ def test_without_the_parameter_there_is_none():
         ({"separator": ""}, "separator has to be"),
         ({"separator": 7}, "separator has to be"),
         ({"absent": "gone"}, "absent has to be one of running"),
-        ({"query_params": None}, "has to contain"),
+        ({"query_params": None}, "has to contain .*set absent"),
         ({"separator": None, "query_params": {"ids": "a{identifiers}"}}, "without a separator"),
         ({"separator": None, "endpoint": "/jobs/{identifiers}"}, "without a separator"),
         ({"identifier": "id"}, "unknown key 'identifier'"),
@@ -85,6 +85,11 @@ def test_batches_of_the_same_description_have_the_same_key():
 )
 def test_the_jobs_are_named_in_the_url(given, url):
     assert batch(**given).render(make_api(), ["a", 7]).url == BASE + url
+
+
+def test_a_list_of_any_jobs_does_not_name_them():
+    parsed = batch(query_params={"limit": 200}, absent="poll")
+    assert parsed.render(make_api(), ["a", 7]).url == f"{BASE}/jobs?limit=200"
 
 
 @pytest.mark.parametrize("separator", [",", None])

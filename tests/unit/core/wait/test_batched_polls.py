@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     AuthenticationError,
-    DeadlineError,
+    DeadlineExceededError,
     JobFailedError,
     UnavailableError,
 )
@@ -113,9 +113,9 @@ def test_a_batch_that_is_refused_is_fatal():
 
 
 def test_a_batch_counts_against_the_polls_and_the_deadline():
-    with pytest.raises(DeadlineError, match="2 polls"):
+    with pytest.raises(DeadlineExceededError, match="2 polls"):
         in_a_batch(*[among(status="running")] * 2, max_iterations=2)
-    with pytest.raises(DeadlineError, match="the deadline"):
+    with pytest.raises(DeadlineExceededError, match="the deadline"):
         in_a_batch(*[among(status="running")] * 3, at=state(deadline=START + 15))
 
 
@@ -181,7 +181,7 @@ def test_after_an_error_the_first_good_answer_is_seen_by_the_flow():
 
 def test_jobs_that_are_not_woken_end_by_the_polls_allowed_and_by_the_deadline():
     error, runner = passing(*[among(status="running")] * 5, max_iterations=5)
-    assert isinstance(error, DeadlineError)
+    assert isinstance(error, DeadlineExceededError)
     assert (len(runner.requests), runner.resumed) == (5, 2)
     error, runner = passing(*[among(status="running")] * 6, at=state(deadline=START + 45))
     assert "the deadline" in str(error)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.callbacks.calls import CallbackMode
+from airflow_provider_asyncapi.core.callbacks.settings import CallbackMode
 from airflow_provider_asyncapi.core.errors import (
     ConfigurationError,
-    DeadlineError,
+    DeadlineExceededError,
     JobFailedError,
     MissingValueError,
     RequestRejectedError,
@@ -246,7 +246,12 @@ def test_errors_in_a_row_are_counted_across_callbacks():
 
 def test_the_deadline_holds_beside_callbacks():
     runner = failing(
-        DeadlineError, RUNNING, make_response(None, 204), calls=[(99, RUNNING)], max_iterations=3, said="as many polls"
+        DeadlineExceededError,
+        RUNNING,
+        make_response(None, 204),
+        calls=[(99, RUNNING)],
+        max_iterations=3,
+        said="as many polls",
     )
     assert len(runner.requests) == 3
 
@@ -267,7 +272,7 @@ def test_a_hint_makes_one_poll_at_once_whatever_it_says():
 
 def test_a_job_that_does_not_call_back_by_the_deadline_is_cancelled():
     runner = failing(
-        DeadlineError,
+        DeadlineExceededError,
         make_response(None, 204),
         **ALONE,
         **CANCEL,
@@ -279,12 +284,14 @@ def test_a_job_that_does_not_call_back_by_the_deadline_is_cancelled():
 
 
 def test_a_call_that_comes_while_the_job_is_being_cancelled_changes_nothing():
-    runner = failing(DeadlineError, RUNNING, calls=[(100.2, DONE)], **CANCEL, said="the API has accepted the cancel")
+    runner = failing(
+        DeadlineExceededError, RUNNING, calls=[(100.2, DONE)], **CANCEL, said="the API has accepted the cancel"
+    )
     assert runner.paths.count("DELETE /jobs/7") == 1
 
 
 def test_a_job_that_cannot_be_cancelled_fails_at_the_deadline_too():
-    assert failing(DeadlineError, **ALONE).requests == []
+    assert failing(DeadlineExceededError, **ALONE).requests == []
 
 
 def test_the_last_look_for_a_callback_is_at_the_deadline():

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_asyncapi.core.jobs.cancel import Cancellation
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running
@@ -16,7 +17,7 @@ CANCEL = {"method": "DELETE", "endpoint": "/jobs/{identifier}"}
 POLLED, CANCELLED = "GET /jobs/7", "DELETE /jobs/7"
 
 
-def abandoned(*replies: Any, **given: Any) -> tuple[bool, FlowRunner]:
+def abandoned(*replies: Any, **given: Any) -> tuple[Cancellation, FlowRunner]:
     runner = FlowRunner(make_api(), *replies)
     plan = WaitPlan.parse(plan_fields(**{"cancel": CANCEL, **given}))
     return runner.run(cancel_if_running(runner.api, plan, JobHandle(7), "the task was killed")), runner
@@ -27,7 +28,7 @@ def test_a_job_that_runs_is_cancelled_after_one_poll(given):
     agreed, runner = abandoned(
         make_response({"status": "running"}), make_response(None, 204), make_response({"status": "failed"}), **given
     )
-    assert agreed
+    assert agreed.is_accepted
     assert runner.paths == [POLLED, CANCELLED, POLLED]
     assert runner.limits == [5, 30, 5.5]
     assert (
@@ -39,7 +40,8 @@ def test_a_job_that_runs_is_cancelled_after_one_poll(given):
 @pytest.mark.parametrize("status", ["done", "failed"])
 def test_a_job_that_is_over_is_left_alone(status):
     agreed, runner = abandoned(make_response({"status": status}))
-    assert not agreed
+    assert (agreed.is_accepted, agreed.handle.status) == (False, status)
+    assert agreed.summary == f"the job was over already, with status {status!r}"
     assert runner.paths == [POLLED]
     assert "Job 7 is over, so it isn't cancelled (the task was killed)" in runner.log_text
 
@@ -56,20 +58,21 @@ def test_a_job_that_is_over_is_left_alone(status):
 )
 def test_a_job_whose_status_cannot_be_told_is_cancelled(reply):
     agreed, runner = abandoned(reply, make_response(None, 204), make_response(None, 404))
-    assert agreed
+    assert agreed.is_accepted
     assert runner.paths == [POLLED, CANCELLED, POLLED]
 
 
 def test_without_a_request_for_it_nothing_is_asked():
     agreed, runner = abandoned(cancel=None)
-    assert not agreed
+    assert not agreed.is_accepted
+    assert agreed.summary == "there is no cancel request, so it may still be running"
     assert runner.requests == []
 
 
 def test_a_job_that_was_known_to_be_over_is_left_alone_without_a_poll():
     runner = FlowRunner(make_api())
     plan = WaitPlan.parse(plan_fields(cancel=CANCEL))
-    assert not runner.run(cancel_if_running(runner.api, plan, JobHandle(7, Outcome.SUCCESS), "why"))
+    assert not runner.run(cancel_if_running(runner.api, plan, JobHandle(7, Outcome.SUCCESS), "why")).is_accepted
     assert runner.requests == []
 
 
@@ -81,11 +84,11 @@ def test_the_cancel_may_name_what_the_poll_before_it_has_found():
         cancel={"endpoint": "/leases/{lease}"},
         capture={"lease": "lease"},
     )
-    assert agreed
+    assert agreed.is_accepted
     assert runner.paths == [POLLED, "POST /leases/l-9", POLLED]
 
 
 def test_a_job_that_cannot_be_asked_is_cancelled_without_a_poll():
     agreed, runner = abandoned(make_response(None, 204), endpoint=None, callback=True)
-    assert agreed
+    assert agreed.is_accepted
     assert runner.paths == [CANCELLED]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ConfigurationError,
-    DeadlineError,
+    DeadlineExceededError,
     JobFailedError,
     ThrottledError,
 )
@@ -23,6 +23,7 @@ from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, Poll
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
+from airflow_provider_asyncapi.core.wait.poll_times import first_delay
 from tests.unit.core.flow_runner import (
     BASE,
     START,
@@ -84,6 +85,13 @@ def test_a_state_that_is_taken_up_again_counts_the_polls_that_there_was_time_for
     assert state(polls=4, next_poll=START + 10).resume_from_other_process(schedule, START + 1000).polls == 5
 
 
+@pytest.mark.parametrize("polls", [0, 4])
+def test_a_poll_that_a_user_requests_is_made_within_a_second(polls):
+    """Not at once, for a user may request it for many jobs."""
+    at = state(polls=polls, next_poll=START + 3600, pause=3600)
+    assert first_delay(make_api(), WaitPlan.parse(plan_fields()), at.to_poll_now(START), spread=True) == 0.5
+
+
 def test_each_poll_tells_when_it_was_how_long_until_the_next_and_what_went_wrong():
     _, runner = waited(RUNNING, make_response({"title": "maintenance"}, 503), DONE)
     assert [(poll.at - START, poll.pause) for poll in runner.polls] == [(0, 10), (10, 10), (20, None)]
@@ -96,7 +104,7 @@ def test_each_poll_tells_when_it_was_how_long_until_the_next_and_what_went_wrong
 
 def test_the_last_poll_tells_what_went_wrong_with_it():
     runner = FlowRunner(make_api(), make_response({}, 503))
-    with pytest.raises(DeadlineError):
+    with pytest.raises(DeadlineExceededError):
         run(runner, max_iterations=1)
     (poll,) = runner.polls
     assert (poll.pause, poll.error is None) == (None, False)
@@ -201,7 +209,7 @@ def test_a_poll_that_was_held_back_is_made_later_and_is_no_poll_and_no_error_unt
 
 def test_a_hold_does_not_outlast_the_deadline():
     runner = FlowRunner(make_api(), RUNNING, throttled(1000), throttled(950))
-    with pytest.raises(DeadlineError, match=r"after 60 s and 1 poll; the last poll failed: .*not sent"):
+    with pytest.raises(DeadlineExceededError, match=r"after 60 s and 1 poll; the last poll failed: .*not sent"):
         run(runner, state(deadline=START + 60))
     assert runner.sleeps == [10, 50]
     assert "no last poll can be made at the deadline" in runner.log_text

@@ -210,7 +210,10 @@ def test_a_position_that_cannot_be_read_is_none(stored):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"endpoint": "/log", "line": "x"}, "logs: unknown key 'line'; a request has .*lines, cursor"),
+        (
+            {"endpoint": "/log", "line": "x"},
+            r"logs: unknown key 'line' \(did you mean 'lines'\?\); a request has .*lines, cursor",
+        ),
         ({"lines": "x"}, "logs: endpoint is missing"),
         ({"endpoint": "/log", "cursor": "next"}, r"logs: cursor is never used, .* {log_cursor}"),
         ({"endpoint": "/log?{log_cursor}", "lines": "x"}, r"logs: cursor is missing"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError, DeadlineError, JobStalledError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, DeadlineExceededError, JobStalledError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
@@ -103,7 +103,7 @@ def test_a_stalled_job_is_found_after_a_restart_by_the_stored_time():
 
 def test_the_deadline_comes_before_a_stall_at_the_same_time():
     script = script_of(running())
-    with pytest.raises(DeadlineError, match="wasn't done by the deadline"):
+    with pytest.raises(DeadlineExceededError, match="wasn't done by the deadline"):
         run(script, WaitCheckpoint(JOB, START, START + 50), stall_timeout=50)
 
 

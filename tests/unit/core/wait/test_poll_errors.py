@@ -4,13 +4,14 @@ import pytest
 
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
+    BodyTooLargeError,
     ContentError,
-    DeadlineError,
+    DeadlineExceededError,
     JobFailedError,
     JobNotFoundError,
-    RefusedContentError,
     RequestRejectedError,
     UnavailableError,
+    UnsafeContentError,
 )
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
@@ -41,6 +42,32 @@ def test_lost_answers_back_off_and_end():
     with pytest.raises(UnavailableError, match=r"the connection broke \(3 errors in a row\)"):
         run(runner, max_consecutive_errors=3)
     assert runner.sleeps == [10, 20]
+
+
+def make_size_error(status: int) -> BodyTooLargeError:
+    error = BodyTooLargeError(f"GET … answered {status} with a body of more than 5 bytes, which isn't read")
+    error.head = make_response(b"", status)
+    return error
+
+
+def test_a_rule_of_the_status_code_decides_though_the_body_is_too_large():
+    rules = [
+        {"selector": "status_code", "in": 202, "outcome": "running"},
+        {"selector": "status_code", "in": 200, "outcome": "success"},
+    ]
+    job, runner = waited(make_response({}, 202), make_size_error(202), make_size_error(200), rules=rules)
+    assert job.outcome is Outcome.SUCCESS
+    assert job.urls["status"] == f"{BASE}/jobs/7"
+    assert (
+        "answered 200 with a body of more than 5 bytes, which isn't read; a rule decides without it" in runner.log_text
+    )
+    assert [poll.errors for poll in runner.polls][-1] == 0
+
+
+@pytest.mark.parametrize("error", [make_size_error(200), BodyTooLargeError("too large")])
+def test_a_status_that_is_too_large_is_an_error_if_its_body_decides(error):
+    _, runner = waited(error, DONE)
+    assert [poll.errors for poll in runner.polls] == [1, 0]
 
 
 def test_errors_before_a_restart_count_too():
@@ -99,7 +126,7 @@ def test_a_body_that_is_no_json_is_transient_but_ends_with_its_message(body, sai
             make_response(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'),
             {"completion_key": ["xpath://a", "header:X-State"]},
         ),
-        (RefusedContentError("the body has more than 1048576 bytes"), {"completion_key": "header:X-State"}),
+        (UnsafeContentError("the body has more than 1048576 bytes"), {"completion_key": "header:X-State"}),
     ],
     ids=["XML with entities", "too long, says the driver"],
 )
@@ -107,7 +134,7 @@ def test_a_body_that_is_not_read_is_transient_like_one_that_cannot_be_read(refus
     handle, runner = waited(refused, make_response(x_state="done"), **given)
     assert handle.outcome is Outcome.SUCCESS
     assert runner.sleeps == [10]
-    with pytest.raises(RefusedContentError):
+    with pytest.raises(UnsafeContentError):
         waited(refused, refused, max_consecutive_errors=2, **given)
 
 
@@ -129,7 +156,7 @@ def test_an_error_tells_the_job_its_last_status_and_the_message_of_the_api():
         waited(RUNNING, make_response({"status": "failed", "mine": "out of rows"}), error_message="mine")
     error = failed.value
     assert (error.job, error.status, error.message, error.status_code) == ("7", "failed", "out of rows", 200)
-    with pytest.raises(DeadlineError) as late:
+    with pytest.raises(DeadlineExceededError) as late:
         waited(RUNNING, max_iterations=1)
     assert (late.value.job, late.value.status, late.value.message) == ("7", "running", None)
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from airflow_provider_asyncapi.core.errors import (
-    DeadlineError,
+    DeadlineExceededError,
 )
 from airflow_provider_asyncapi.core.http.delays import Delay, Reason
 from airflow_provider_asyncapi.core.outcome import Outcome
@@ -48,7 +48,7 @@ def test_jitter_spreads_the_polls():
 def test_polls_are_counted():
     runner = FlowRunner(make_api(), RUNNING, forever=True)
     with pytest.raises(
-        DeadlineError, match=r"running and wasn't done by as many polls as allowed .*, after 20 s and 3"
+        DeadlineExceededError, match=r"running and wasn't done by as many polls as allowed .*, after 20 s and 3"
     ):
         run(runner, max_iterations=3)
     assert len(runner.requests) == 3
@@ -56,7 +56,7 @@ def test_polls_are_counted():
 
 def test_polls_before_a_restart_count_too():
     runner = FlowRunner(make_api(), RUNNING, forever=True)
-    with pytest.raises(DeadlineError):
+    with pytest.raises(DeadlineExceededError):
         run(runner, state(polls=8), max_iterations=10)
     assert len(runner.requests) == 2
 
@@ -64,7 +64,7 @@ def test_polls_before_a_restart_count_too():
 @pytest.mark.parametrize("deadline", [25, 30, 35])
 def test_the_last_poll_is_made_exactly_at_the_deadline(deadline):
     runner = FlowRunner(make_api(), RUNNING, forever=True)
-    with pytest.raises(DeadlineError, match=f"wasn't done by the deadline, after {deadline} s"):
+    with pytest.raises(DeadlineExceededError, match=f"wasn't done by the deadline, after {deadline} s"):
         run(runner, state(deadline=START + deadline))
     assert runner.times[-1] == deadline
     assert runner.polls[-1].polls == len(runner.requests)
@@ -79,7 +79,7 @@ def test_a_job_that_is_done_at_the_deadline_is_done():
 @pytest.mark.parametrize("deadline", [10.1, 19.9, 20, 20.19, 29.9, 300.19])
 def test_the_last_poll_comes_no_sooner_than_the_interval_allows(deadline):
     runner = FlowRunner(make_api(), RUNNING, forever=True)
-    with pytest.raises(DeadlineError):
+    with pytest.raises(DeadlineExceededError):
         run(runner, state(deadline=START + deadline))
     assert runner.times[-1] == pytest.approx(deadline)
     gaps = [later - earlier for earlier, later in pairwise(runner.times)]
@@ -88,7 +88,7 @@ def test_the_last_poll_comes_no_sooner_than_the_interval_allows(deadline):
 
 def test_a_wait_that_is_shorter_than_the_interval_polls_once():
     runner = FlowRunner(make_api(), RUNNING, forever=True)
-    with pytest.raises(DeadlineError, match=r"wasn't done by the deadline, after 4 s and 1 poll$"):
+    with pytest.raises(DeadlineExceededError, match=r"wasn't done by the deadline, after 4 s and 1 poll$"):
         run(runner, state(deadline=START + 4))
     assert runner.times == [0]
     assert "no other poll is allowed before the deadline" in runner.log_text
@@ -97,7 +97,7 @@ def test_a_wait_that_is_shorter_than_the_interval_polls_once():
 @pytest.mark.parametrize("status", [200, 429])
 def test_no_last_poll_is_made_that_retry_after_forbids(status):
     runner = FlowRunner(make_api(), RUNNING, make_response({"status": "running"}, status, retry_after="600"))
-    with pytest.raises(DeadlineError, match="after 60 s and 2 polls"):
+    with pytest.raises(DeadlineExceededError, match="after 60 s and 2 polls"):
         run(runner, state(deadline=START + 60))
     assert runner.times == [0, 10]
     assert runner.sleeps == [10, 50]
@@ -107,12 +107,12 @@ def test_no_last_poll_is_made_that_retry_after_forbids(status):
 
 def test_a_last_poll_that_another_process_may_not_make_is_not_made_after_a_hand_over():
     runner = FlowRunner(make_api(), DONE)
-    with pytest.raises(DeadlineError):
+    with pytest.raises(DeadlineExceededError):
         run(runner, state(deadline=START + 60, polls=1, next_poll=START + 600))
     assert runner.requests == []
     # Nobody pauses for nothing once the deadline is over.
     runner = FlowRunner(make_api(Clock(START + 100)), DONE)
-    with pytest.raises(DeadlineError):
+    with pytest.raises(DeadlineExceededError):
         run(runner, state(deadline=START + 60, polls=1, next_poll=START + 600))
     assert runner.sleeps == []
     # Whoever takes the wait up after that moment may look.
@@ -138,13 +138,13 @@ def test_a_wait_that_is_resumed_after_the_deadline_polls_once_more():
     late = START - 1000
     assert waited(DONE, at=state(deadline=late))[0].outcome is Outcome.SUCCESS
     runner = FlowRunner(make_api(), RUNNING, forever=True)
-    with pytest.raises(DeadlineError):
+    with pytest.raises(DeadlineExceededError):
         run(runner, state(deadline=late))
     assert len(runner.requests) == 1
 
 
 def test_the_deadline_says_what_went_wrong_last():
-    with pytest.raises(DeadlineError, match=r"the last poll failed: .*503") as caught:
+    with pytest.raises(DeadlineExceededError, match=r"the last poll failed: .*503") as caught:
         waited(make_response({}, 503), at=state(deadline=START))
     assert "has no status yet" in str(caught.value)
 
@@ -152,7 +152,7 @@ def test_the_deadline_says_what_went_wrong_last():
 def test_a_clock_that_is_a_little_behind_does_not_make_it_spin():
     clock = Clock()
     runner = FlowRunner(make_api(clock), RUNNING, forever=True)
-    with pytest.raises(DeadlineError):
+    with pytest.raises(DeadlineExceededError):
         run(runner, state(deadline=START + 10 + 1e-6))
     assert runner.sleeps == [pytest.approx(10)]
     assert len(runner.requests) == 2

@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.errors import (
     ContentError,
-    DeadlineError,
+    DeadlineExceededError,
     JobFailedError,
     MissingValueError,
     RequestRejectedError,
@@ -38,18 +38,18 @@ def test_an_unknown_status_runs_on_and_is_logged_once():
     assert len(warnings) == 2
     assert "says 'queued', which none of the given values" in warnings[0]
     assert (
-        "answered 200: there is no status at 'status', so the job counts as running; the body begins: {}"
-        in (warnings[1])
+        "answered 200: there is no status at 'status', so the job counts as running; the JSON is an empty object;"
+        " the body begins: {}" in (warnings[1])
     )
 
 
 def test_a_status_that_is_nowhere_is_told_when_the_time_is_over():
     odd = make_response({"state": "running", "api_token": "geheim"})
-    with pytest.raises(DeadlineError, match="1 poll; no response contained a status at 'status', so that"):
+    with pytest.raises(DeadlineExceededError, match="1 poll; no response contained a status at 'status', so that"):
         waited(odd, max_iterations=1)
-    with pytest.raises(DeadlineError, match="no response contained a status, so that may be the wrong"):
+    with pytest.raises(DeadlineExceededError, match="no response contained a status, so that may be the wrong"):
         waited(odd, max_iterations=1, completion_key=None, completion_value=None, failure_value=None, rules=[NEVER])
-    with pytest.raises(DeadlineError, match=r"2 polls$"):
+    with pytest.raises(DeadlineExceededError, match=r"2 polls$"):
         waited(odd, RUNNING, max_iterations=2)
     runner = FlowRunner(make_api(), odd, DONE)
     run(runner)

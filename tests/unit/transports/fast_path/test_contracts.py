@@ -33,7 +33,11 @@ def parameters_of(function: Callable[..., Any]) -> set[str]:
 
 
 def pinned(path: Path) -> str:
-    return next(line for line in path.read_text().splitlines() if line.startswith("aiohttp==")).partition("==")[2]
+    return (
+        next(line for line in path.read_text().splitlines() if line.startswith("aiohttp=="))
+        .split()[0]
+        .partition("==")[2]
+    )
 
 
 def test_the_installed_aiohttp_is_in_the_tested_range() -> None:

@@ -1,0 +1,1 @@
+"""The credentials of connections of Google Cloud, Azure and AWS, by the hooks of their Airflow providers."""

@@ -1,0 +1,1 @@
+"""Turn the asynchronous streams of a declarative manifest of Airbyte into profiles."""

@@ -1,0 +1,1 @@
+"""Read cURL commands as requests, and divide them into a connection and the parameters of requests."""

@@ -1,0 +1,1 @@
+"""Read DAG files with HttpOperator and HttpSensor, without executing them, and write their equivalents."""

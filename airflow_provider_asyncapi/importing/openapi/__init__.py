@@ -1,0 +1,1 @@
+"""Turn an operation of an OpenAPI 3 document that starts a job into a profile."""

@@ -1,0 +1,100 @@
+/** How durations and times are written. */
+
+/**
+ * Write a duration in its two largest units.
+ *
+ * @param {number} milliseconds - a negative one counts as 0
+ * @returns {string} such as `3 min 5 s`
+ */
+export const formatDuration = (milliseconds) => {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  if (seconds < 60) {
+    return `${seconds} s`;
+  }
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) {
+    return `${minutes} min ${seconds % 60} s`;
+  }
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+};
+
+/**
+ * Write a duration that goes on: in seconds only below a minute, so that a text that is read seldom changes.
+ *
+ * @param {number} milliseconds - a negative one counts as 0
+ * @returns {string} such as `3 min`
+ */
+const formatOngoing = (milliseconds) =>
+  formatDuration(milliseconds < 59_500 ? milliseconds : Math.floor((milliseconds + 500) / 60_000) * 60_000).replace(
+    / 0 s$/,
+    "",
+  );
+
+/**
+ * Write the time until a moment.
+ *
+ * @param {string | null} moment - ISO 8601
+ * @param {number} now - milliseconds since the epoch
+ * @param {string} over - what to write once the moment has passed
+ * @returns {string} empty without a moment
+ */
+export const formatUntil = (moment, now, over) => {
+  if (moment === null) {
+    return "";
+  }
+  const left = new Date(moment).getTime() - now;
+  return left > 0 ? formatOngoing(left) : over;
+};
+
+/**
+ * Write the time since a moment.
+ *
+ * @param {string | null} moment - ISO 8601
+ * @param {number} now - milliseconds since the epoch
+ * @returns {string} empty without a moment
+ */
+export const formatSince = (moment, now) => (moment === null ? "" : formatOngoing(now - new Date(moment).getTime()));
+
+/**
+ * Return the zone that the user has chosen in Airflow's UI, or else the browser's.
+ *
+ * @returns {string} such as `Europe/Berlin`
+ */
+export const readTimeZone = () => {
+  try {
+    const zone = JSON.parse(localStorage.getItem("timezone") ?? "");
+    new Intl.DateTimeFormat("en", { timeZone: zone });
+    return zone;
+  } catch {
+    return Intl.DateTimeFormat().resolvedOptions().timeZone;
+  }
+};
+
+/**
+ * Write a moment as Airflow's UI does.
+ *
+ * @param {string | null} moment - ISO 8601
+ * @param {string} [timeZone] - by default the one that Airflow's UI shows
+ * @returns {string | undefined} such as `2026-03-01 12:00:00`; nothing without a moment
+ */
+export const formatMoment = (moment, timeZone = readTimeZone()) => {
+  if (moment === null) {
+    return undefined;
+  }
+  const options = /** @type {const} */ ({ dateStyle: "short", timeStyle: "medium", timeZone });
+  // Swedish writes dates and times by ISO 8601.
+  return new Intl.DateTimeFormat("sv-SE", options).format(new Date(moment));
+};
+
+/**
+ * Write a number of bytes.
+ *
+ * @param {number} bytes - not negative
+ * @returns {string} such as `1.5 MB`
+ */
+export const formatBytes = (bytes) => {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const power = Math.min(units.length - 1, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));
+  return `${Number((bytes / 1000 ** power).toPrecision(3))} ${units[power]}`;
+};

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { cleanup, fireEvent, render, screen } from "@testing-library/react";
+
+const { ChakraProvider, defaultSystem } = globalThis.ChakraUI;
+const { createElement: h } = globalThis.React;
+const { Overview } = await import("../../airflow_provider_asyncapi/plugins/static/overview.js");
+
+/** @typedef {import("../../airflow_provider_asyncapi/plugins/static/types.d.ts").ConnectionOverview} Connection */
+
+/** @type {(conn_id: string, waiting: number, changes?: Partial<Connection>) => Connection} */
+const makeConnection = (conn_id, waiting, changes = {}) => ({
+  conn_id,
+  waiting,
+  at_risk: 0,
+  failed: 0,
+  done: 1,
+  error_rate: 0,
+  rate_limited: 0,
+  last_success: null,
+  median_duration: null,
+  ...changes,
+});
+
+const show = (/** @type {Connection[]} */ connections, selected = "") =>
+  h(ChakraProvider, { value: defaultSystem, children: h(Overview, { connections, onSelect: () => {}, selected }) });
+
+const listNames = () =>
+  screen.getAllByRole("button").map((each) => each.firstElementChild?.textContent ?? each.textContent);
+
+test("connections without waiting jobs are one line, and all are in the order of their names", (context) => {
+  context.after(cleanup);
+  const connections = [
+    makeConnection("studio", 2, { at_risk: 2 }),
+    makeConnection("busy", 1),
+    makeConnection("warehouse", 0),
+    makeConnection("celigo", 0),
+  ];
+  const { rerender } = render(show(connections));
+  assert.deepEqual(listNames(), ["busy", "studio", "▸ 2 more connections without waiting jobs"]);
+  fireEvent.click(screen.getByRole("button", { name: /2 more connections/ }));
+  assert.equal(screen.getByRole("button", { name: /2 more connections/ }).getAttribute("aria-expanded"), "true");
+  assert.deepEqual(listNames().slice(3), ["celigo", "warehouse"]);
+  fireEvent.click(screen.getByRole("button", { name: /2 more connections/ }));
+
+  rerender(show(connections, "celigo"));
+  assert.deepEqual(listNames(), ["busy", "celigo", "studio", "▸ 1 more connection without waiting jobs"]);
+});
+
+test("of many connections with waiting jobs, those at risk have a card", (context) => {
+  context.after(cleanup);
+  const many = Array.from({ length: 13 }, (_, index) => makeConnection(`calm-${index}`, 1));
+  render(show([makeConnection("risky", 1, { at_risk: 1 }), ...many]));
+  assert.equal(listNames().at(-2), "risky");
+  assert.equal(listNames().at(-1), "▸ 2 more connections");
+});

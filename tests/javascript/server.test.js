@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { act, cleanup, render, screen } from "@testing-library/react";
+
+const { ChakraProvider, defaultSystem } = globalThis.ChakraUI;
+const { createElement: h } = globalThis.React;
+const { MemoryRouter } = globalThis.ReactRouterDOM;
+const { useAnswer } = await import("../../airflow_provider_asyncapi/plugins/static/server.js");
+const { DetailsView } = await import("../../airflow_provider_asyncapi/plugins/static/details.js");
+
+/**
+ * @param {{ now: string }} body - what the server answers
+ * @param {number} [status] - its status code
+ * @returns {Response} the response
+ */
+const answerOf = (body, status = 200) => new Response(JSON.stringify(body), { status });
+
+const Probe = () => {
+  const { data } = useAnswer("http://airflow.test/jobs");
+  return h("output", null, /** @type {{ now: string } | undefined} */ (data)?.now ?? "nothing");
+};
+
+test("a page that becomes visible while it loads goes on to load once per pause, and shows the latest answer", async (t) => {
+  t.after(cleanup);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  /** @type {((response: Response) => void)[]} */
+  const pending = [];
+  const fetched = t.mock.method(globalThis, "fetch", () => new Promise((resolve) => pending.push(resolve)));
+  render(h(Probe));
+  act(() => void document.dispatchEvent(new Event("visibilitychange")));
+  assert.equal(pending.length, 2);
+  await act(async () => pending[1]?.(answerOf({ now: "2026-01-31T12:00:02Z" })));
+  await act(async () => pending[0]?.(answerOf({ now: "2026-01-31T12:00:01Z" })));
+  assert.equal(screen.getByRole("status").textContent, "2026-01-31T12:00:02Z");
+  await act(async () => t.mock.timers.tick(5000));
+  assert.equal(fetched.mock.callCount(), 3);
+});
+
+test("the tab of a task of another operator raises no alarm", async (t) => {
+  t.after(cleanup);
+  t.mock.method(globalThis, "fetch", async () =>
+    answerOf(/** @type {never} */ ({ detail: "There is no such job" }), 404),
+  );
+  const place = { dagId: "etl", runId: "r", taskId: "load", mapIndex: -1 };
+  const view = h(DetailsView, { isTab: true, place });
+  await act(async () => {
+    render(h(ChakraProvider, { value: defaultSystem, children: h(MemoryRouter, null, view) }));
+  });
+  assert.ok(screen.getByText("This task waits for no remote job."));
+  assert.equal(screen.queryByRole("alert"), null);
+});
