@@ -114,6 +114,11 @@ class Cluster(LocalAirflow):
         """Return the states of a task's instances."""
         return [task.state for task in self.tasks(run_id).values() if task.task_id == task_id]
 
+    def trigger_of(self, run_id: str, task_id: str) -> int | None:
+        """Return the id of the trigger that the task waits for."""
+        found = self.query("SELECT trigger_id FROM task_instance WHERE run_id = %s AND task_id = %s", run_id, task_id)
+        return found[0][0] if found else None
+
     def run_state(self, run_id: str) -> str | None:
         found = self.query("SELECT state FROM dag_run WHERE run_id = %s", run_id)
         return found[0][0] if found else None

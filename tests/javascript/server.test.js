@@ -37,6 +37,36 @@ test("a page that becomes visible while it loads goes on to load once per pause,
   assert.equal(fetched.mock.callCount(), 3);
 });
 
+test("an answer that is aborted while its body arrives, and one that isn't JSON, replace nothing", async (t) => {
+  t.after(cleanup);
+  /** @type {{ url: string, signal: AbortSignal, answer: (response: Response) => void }[]} */
+  const pending = [];
+  t.mock.method(globalThis, "fetch", (/** @type {URL} */ url, /** @type {{ signal: AbortSignal }} */ { signal }) => {
+    return new Promise((answer) => pending.push({ url: url.href, signal, answer }));
+  });
+  const Follower = (/** @type {{ url: string }} */ { url }) => {
+    const { data, error } = useAnswer(url);
+    const now = /** @type {{ now: string } | undefined} */ (data)?.now;
+    return h("output", null, data === undefined ? "nothing" : `at ${now}`, error);
+  };
+  const text = () => screen.getByRole("status").textContent;
+  const { rerender } = render(h(Follower, { url: "http://airflow.test/jobs?by=run" }));
+  const [first] = pending;
+  assert.ok(first);
+  // As a browser does it: the head has arrived, and the abort ends the body.
+  const body = new ReadableStream({
+    start: (controller) => first.signal.addEventListener("abort", () => controller.error(first.signal.reason)),
+  });
+  await act(async () => first.answer(new Response(body)));
+  await act(async () => rerender(h(Follower, { url: "http://airflow.test/jobs" })));
+  assert.equal(text(), "nothing");
+  await act(async () => pending[1]?.answer(answerOf({ now: "12:00" })));
+  assert.equal(text(), "at 12:00");
+  await act(async () => void document.dispatchEvent(new Event("visibilitychange")));
+  await act(async () => pending[2]?.answer(new Response("<p>Log in</p>")));
+  assert.equal(text(), "at 12:00The answer isn't JSON. Load the page again.");
+});
+
 test("the tab of a task of another operator raises no alarm", async (t) => {
   t.after(cleanup);
   t.mock.method(globalThis, "fetch", async () =>

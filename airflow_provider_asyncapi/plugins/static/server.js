@@ -43,12 +43,15 @@ export const requestJson = async (url, options = {}) => {
   if (response.status === 401) {
     throw new ServerError("You are no longer logged in. Load the page again to log in.", 401);
   }
-  const body = await response.json().catch(() => ({}));
   if (!response.ok) {
-    const message = typeof body.detail === "string" ? body.detail : `Airflow's API server answered ${response.status}.`;
+    const { detail } = await response.json().catch(() => ({}));
+    const message = typeof detail === "string" ? detail : `Airflow's API server answered ${response.status}.`;
     throw new ServerError(message, response.status);
   }
-  return body;
+  return response.json().catch((error) => {
+    // A proxy, such as one that shows a page to log in, may have answered instead; a request may also be aborted here.
+    throw error instanceof SyntaxError ? new ServerError("The answer isn't JSON. Load the page again.", 200) : error;
+  });
 };
 
 /**
@@ -78,7 +81,7 @@ export const useAnswer = (url, refreshSeconds = REFRESH_SECONDS) => {
       if (document.visibilityState === "visible") {
         try {
           const data = /** @type {T} */ (await requestJson(new URL(url), { signal: abort.signal }));
-          if (own !== turn) {
+          if (abort.signal.aborted || own !== turn) {
             return;
           }
           setClock(data.now);

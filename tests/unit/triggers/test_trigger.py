@@ -99,10 +99,8 @@ def test_a_fresh_wait_makes_all_its_polls_however_long_airflow_took_to_start_it(
 def test_after_a_restart_the_deadline_is_still_the_same(api: ApiServer, connection: None) -> None:
     api.respond_to(POLL, reply({"status": "running"}))
     waiting = trigger(started_at=time.time() - 1000, deadline=time.time() - 1)
-    began = time.time()
     event = asyncio.run(event_of(waiting))
     assert event["error"]["kind"] == "DeadlineExceededError"
-    assert time.time() - began < 2
     # The job may have ended while nobody looked.
     assert api.count(POLL) == 1
 
@@ -111,7 +109,7 @@ def test_after_a_restart_the_initial_delay_does_not_begin_again(api: ApiServer, 
     api.respond_to(POLL, reply({"status": "done"}))
     began = time.time()
     asyncio.run(event_of(trigger(started_at=began - 1000, deadline=began + 20, initial_delay=500)))
-    assert time.time() - began < 3
+    assert time.time() < began + 20, "not at the deadline"
 
 
 def test_a_wait_whose_connection_has_changed_polls_again_after_the_pause_that_was_due(
