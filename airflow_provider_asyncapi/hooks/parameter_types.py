@@ -124,6 +124,7 @@ class FetchParameters(PagedParameters, total=False):
     output_type: str
     result_path: SelectorParam
     columns: SelectorParam | dict[str, Any]
+    rows_url: SelectorParam | dict[str, Any]
     write_as: str
     checksum: str | bool
     inline: str

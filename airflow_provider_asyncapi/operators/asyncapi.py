@@ -203,6 +203,9 @@ class AsyncApiFetchOperator(FetchingTask, BaseOperator):
     :param columns: the selector of the names of the columns in a page whose rows are arrays of values: each row becomes
         an object. A page without names has those of the page before. Or a mapping: ``names``, and ``values``, the
         JSONPath of the values in a row that isn't an array itself.
+    :param rows_url: the selector of the URL of the rows, if a page links to its rows instead of containing them. The
+        rows are then fetched from this URL, without credentials if it is on another host. Or a mapping: ``url``, and
+        ``headers``, the selector of an object of headers for this URL.
     :param write_as: the format of rows at a ``destination``, one of the formats of rows in the reference.
     :param checksum: the expected digest of a file, such as ``"{sha256}"`` for a captured variable: ``sha256:…``,
         ``md5=…``, hexadecimal or base64. Digests in the response's headers are always compared, unless this is False.
@@ -289,6 +292,7 @@ class AsyncApiFetchOperator(FetchingTask, BaseOperator):
         result_path: SelectorParam | None = None,
         result_format: str | dict[str, Any] | None = None,
         columns: SelectorParam | dict[str, Any] | None = None,
+        rows_url: SelectorParam | dict[str, Any] | None = None,
         write_as: str | None = None,
         checksum: str | bool | None = None,
         inline: str | None = None,
@@ -338,6 +342,7 @@ class AsyncApiFetchOperator(FetchingTask, BaseOperator):
         self.result_path = result_path
         self.result_format = result_format
         self.columns = columns
+        self.rows_url = rows_url
         self.write_as = write_as
         self.checksum = checksum
         self.inline = inline

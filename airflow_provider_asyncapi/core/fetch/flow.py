@@ -57,7 +57,7 @@ T = TypeVar("T")
 GetVariables = Callable[[], Variables]
 _SAFE = frozenset({"GET", "HEAD"})
 #: Status codes of storage for an expired signed URL.
-_EXPIRED = GONE_CODES | {400, 401, 403}
+EXPIRED_CODES = GONE_CODES | {400, 401, 403}
 
 
 class NoDataError(ResultError):
@@ -315,7 +315,7 @@ class ResultFetcher:
     def _has_expired(self, step: RequestStep, request: Request, response: Response) -> bool:
         """Return whether the response means that a located URL or the target of a redirect has expired."""
         is_given = self.plan.locate is not None or response.is_redirected(request)
-        return is_given and self._is_result(step) and response.status in _EXPIRED
+        return is_given and self._is_result(step) and response.status in EXPIRED_CODES
 
     def _is_result(self, step: RequestStep) -> bool:
         """Return whether a request is the one for the result itself."""

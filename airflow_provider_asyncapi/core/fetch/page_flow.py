@@ -13,12 +13,20 @@ from typing import Any, TypeAlias
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.effects import Flow, Log, RunConcurrently
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ResultError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, MissingValueError, ResultError
 from airflow_provider_asyncapi.core.fetch import result_value
-from airflow_provider_asyncapi.core.fetch.flow import NoDataError, ResultFetcher
+from airflow_provider_asyncapi.core.fetch.flow import (
+    EXPIRED_CODES,
+    FetchedResponse,
+    GetVariables,
+    NoDataError,
+    ResultFetcher,
+)
+from airflow_provider_asyncapi.core.fetch.linked_rows import RowsUrl
 from airflow_provider_asyncapi.core.fetch.paging.base import Page, PagePosition, Paging, PointerPaging
 from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
+from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.text import format_number
 
 #: Called with the rows and the response of each page.
@@ -92,7 +100,7 @@ class _PageCollector:
         rows = self._name_values(page)
         self.pages += 1
         self.rows += len(rows)
-        self.collect(rows, page.response)
+        self.collect(rows, page.response if page.content is None else page.content)
 
     def check_total(self) -> None:
         """Check that the number of rows is the total number that the pages state."""
@@ -186,13 +194,50 @@ def _fetch_page(
         fetched = yield from fetcher.fetch_response(step, scope, limit=_MAX_PAGE, also_accepted=also_accepted)
         if fetched.response.status in also_accepted:
             return Page(name, fetched.response, [])
-        return Page(name, fetched.response, fetcher.decode(result_value.decode_rows, fetched))
+        if fetcher.plan.rows_url is None:
+            return Page(name, fetched.response, fetcher.decode(result_value.decode_rows, fetched))
+        return (yield from _fetch_linked_rows(fetcher, fetcher.plan.rows_url, name, step, scope, fetched))
     except NoDataError as error:
         if index == 0:
             raise
         return Page(name, error.response, [], has_no_data=True)
     except AsyncApiError as error:
         raise error.with_message(f"{name}: {error}") from error
+
+
+def _fetch_linked_rows(
+    fetcher: ResultFetcher,
+    rows_url: RowsUrl,
+    name: str,
+    step: RequestStep,
+    get_variables: GetVariables,
+    page: FetchedResponse,
+) -> Flow[Page]:
+    """
+    Fetch the rows that a page links to; a page without such a link contains its rows.
+
+    :param step: the request for the page, which is sent once more if the URL of the rows has expired meanwhile.
+    """
+    may_expire = True
+    while True:
+        found = fetcher.read_with_context(page, partial(rows_url.make_request, step, page.response, page.variables))
+        if found is None:
+            try:
+                return Page(name, page.response, fetcher.decode(result_value.decode_rows, page))
+            except MissingValueError as error:
+                raise error.with_message(f"{error}; rows_url: {rows_url.url} found no URL in the page") from error
+        linked, own = found
+        variables = {**get_variables(), **own}
+        try:
+            content = yield from fetcher.fetch_response(linked, partial(dict, variables), limit=_MAX_PAGE)
+        except AsyncApiError as error:
+            if not may_expire or error.status_code not in EXPIRED_CODES:
+                raise
+            yield Log(logging.INFO, f"{error}: fetching {name} again for another URL of its rows")
+            may_expire = False
+            page = yield from fetcher.fetch_response(step, get_variables, limit=_MAX_PAGE)
+            continue
+        return Page(name, page.response, fetcher.decode(result_value.decode_rows, content), content=content.response)
 
 
 def _omit_values(values: set[str], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.columns import Columns
 from airflow_provider_asyncapi.core.fetch.failed_records import FailedRecordsRule
 from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
+from airflow_provider_asyncapi.core.fetch.linked_rows import RowsUrl
 from airflow_provider_asyncapi.core.fetch.outputs.base import Output
 from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
 from airflow_provider_asyncapi.core.fetch.paging import registry as paging_kinds
@@ -48,6 +49,7 @@ def _known_parameters() -> tuple[str, ...]:
         "result_format",
         "result_path",
         "columns",
+        "rows_url",
         "write_as",
         "checksum",
         "inline",
@@ -84,6 +86,7 @@ class FetchPlan:
     :param format: the format of the body.
     :param result_path: the part to keep.
     :param columns: how rows without names become objects; None to keep them.
+    :param rows_url: where a page states the URL of its rows; None if pages contain their rows.
     :param write_as: the form of rows at a destination; None for the default of the output type.
     :param checksum: a template of the checksum that the file should have, or of a list of them for a list of URLs;
         False to compare no checksum at all, not even one that the response's headers state.
@@ -105,6 +108,7 @@ class FetchPlan:
     format: ResultFormat = field(default_factory=ResultFormat)
     result_path: SelectorChain | None = None
     columns: Columns | None = None
+    rows_url: RowsUrl | None = None
     write_as: WriterKind | None = None
     checksum: str | Literal[False] | None = None
     inline: str | None = None
@@ -141,6 +145,7 @@ class FetchPlan:
             format=ResultFormat.parse(explicit.get("result_format")),
             result_path=SelectorChain.parse_optional(explicit.get("result_path"), "result_path"),
             columns=Columns.parse_optional(explicit.get("columns")),
+            rows_url=RowsUrl.parse_optional(explicit.get("rows_url")),
             write_as=WRITE_AS.parse(explicit["write_as"]) if "write_as" in explicit else None,
             checksum=_parse_checksum(explicit.get("checksum")),
             inline=_parse_text(explicit.get("inline"), "inline: has to be the name of a variable"),
@@ -156,8 +161,11 @@ class FetchPlan:
         if plan.columns is not None and plan.inline is not None:
             raise ConfigurationError("columns: are selected from pages, and the page in inline consists of rows alone")
         # As for the parameters of paging, an output type that is given wins over the columns of a profile.
-        if whole and "output_type" not in explicit and plan.columns is not None and not output.has_pages:
-            raise ConfigurationError("columns: are for rows of pages; set output_type='pages'")
+        if whole and "output_type" not in explicit and not output.has_pages:
+            if plan.columns is not None:
+                raise ConfigurationError("columns: are for rows of pages; set output_type='pages'")
+            if plan.rows_url is not None:
+                raise ConfigurationError("rows_url: is for rows of pages; set output_type='pages'")
         if whole or "output_type" in explicit:
             plan._check_output()
         return plan

@@ -39,6 +39,13 @@ else:
     batch_flow = LazyModule("airflow_provider_asyncapi.core.wait.batch_flow")
 
 
+#: What to change if a status is too large; ends the message.
+_SMALLER_STATUS = (
+    "if the status contains the result, poll a request whose response doesn't, or set a rule that decides by the status"
+    " code or a header alone"
+)
+
+
 def poll_with_details(
     api: Api, plan: WaitPlan, poll: StatusRequest, state: WaitCheckpoint, handle: JobHandle
 ) -> Flow[PollResult]:
@@ -111,7 +118,7 @@ def _request_status(
         # If the status code is the status, the response of a job that is done may be its result.
         head = error.head
         if not isinstance(head, Response) or not rule_decides_without_body(plan.policy.rules, head, poll.scope):
-            raise
+            raise error.with_message(f"{error}; {_SMALLER_STATUS}") from error
         response = head
         response.url, response.method = poll.request.url, poll.request.method
         yield Log(logging.INFO, f"{error}; a rule decides without it")

@@ -12,8 +12,9 @@ from tests.docs.snippets import ROOT, Snippet, snippets_in
 from tests.unit.vendors.keys import fill_in_key
 from tests.unit.vendors.vendor import Vendor, VendorServer
 
-_OTHERS = {"vendor", "catalog", "keys", "test_vendors"}
-MODULES = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in _OTHERS)
+_OTHERS = {"vendor", "catalog", "conftest", "keys", "runs"}
+_FILES = sorted(file.stem for file in Path(__file__).parent.glob("*.py"))
+MODULES = [name for name in _FILES if name not in _OTHERS and not name.startswith("test_")]
 VENDORS: dict[str, Vendor] = {
     vendor.profile: vendor
     for module in MODULES

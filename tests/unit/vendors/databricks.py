@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.unit.vendors.vendor import (
@@ -19,7 +20,13 @@ from tests.unit.vendors.vendor import (
 #: The life cycle of a run; after it the result.
 ENDED = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
 TASKS = [{"run_id": 1001, "task_key": "load"}, {"run_id": 1002, "task_key": "report"}]
-ROWS = [["1", "Ann"], ["2", None], ["3", "Cid"]]
+Rows = list[list[str | None]]
+SMALL: list[Rows] = [[["1", "Ann"], ["2", None]], [["3", "Cid"]]]
+#: Chunks of more than the MiB that a poll reads.
+LARGE: list[Rows] = [[[f"{chunk}-{row}", "x" * 900] for row in range(1_200)] for chunk in range(4)]
+CHUNKS: dict[str, list[Rows]] = {"success": SMALL, "empty": [], "large": LARGE}
+#: A header that the store needs, if the results are encrypted with a key.
+KEY_HEADER = "x-amz-server-side-encryption-customer-key"
 
 
 def error(status: int, message: str) -> Any:
@@ -86,9 +93,11 @@ def execute(server: VendorServer, call: Call) -> Any:
     given = call.json
     if given["wait_timeout"] != "0s":
         raise RefusedError(400, "wait_timeout: this test waits for no statement")
+    if given["disposition"] not in ("INLINE", "EXTERNAL_LINKS"):
+        raise RefusedError(400, f"disposition: {given['disposition']} isn't valid")
     if given["disposition"] == "INLINE" and given["format"] != "JSON_ARRAY":
         raise RefusedError(400, "INLINE supports JSON_ARRAY only")
-    return statement(server, server.new_job("01ee-{}", statement=given["statement"]))
+    return statement(server, server.new_job("01ee-{}", disposition=given["disposition"]))
 
 
 def statement(server: VendorServer, job: Job) -> Any:
@@ -98,26 +107,60 @@ def statement(server: VendorServer, job: Job) -> Any:
     described = {"statement_id": job.id, "status": status}
     if job.state != "SUCCEEDED":
         return described
-    rows = [] if server.scenario == "empty" else ROWS
-    columns = [{"name": "id"}, {"name": "name"}]
-    manifest = {"format": "JSON_ARRAY", "schema": {"columns": columns}, "total_row_count": len(rows)}
-    return described | {"manifest": manifest, "result": chunk(job, rows, 0)}
+    chunks = CHUNKS.get(server.scenario, CHUNKS["success"])
+    count = sum(map(len, chunks))
+    columns = [{"name": "id", "position": 0}, {"name": "name", "position": 1}]
+    manifest = {
+        "format": "JSON_ARRAY",
+        "schema": {"column_count": 2, "columns": columns},
+        "total_chunk_count": len(chunks),
+        "chunks": [describe_chunk(chunks, index) for index in range(len(chunks))],
+        "total_row_count": count,
+        "truncated": False,
+    }
+    return described | {"manifest": manifest, "result": chunk(server, job, 0) if count else {}}
 
 
-def chunk(job: Job, rows: list[Any], index: int) -> Any:
-    """Return a chunk of two rows."""
-    own = rows[2 * index : 2 * index + 2]
-    described: dict[str, Any] = {"chunk_index": index, "row_offset": 2 * index, "row_count": len(own)}
-    if own:
-        described["data_array"] = own
-    if 2 * index + 2 < len(rows):
+def describe_chunk(chunks: list[Rows], index: int) -> dict[str, Any]:
+    offset = sum(map(len, chunks[:index]))
+    return {"chunk_index": index, "row_offset": offset, "row_count": len(chunks[index])}
+
+
+def chunk(server: VendorServer, job: Job, index: int) -> Any:
+    """Return a chunk with its rows, or with a signed URL of its rows."""
+    chunks = CHUNKS.get(server.scenario, CHUNKS["success"])
+    described = describe_chunk(chunks, index)
+    if index + 1 < len(chunks):
         path = f"/api/2.0/sql/statements/{job.id}/result/chunks/{index + 1}"
-        described |= {"next_chunk_index": index + 1, "next_chunk_internal_link": f"{path}?row_offset={2 * index + 2}"}
-    return described
+        offset = described["row_offset"] + described["row_count"]
+        described |= {"next_chunk_index": index + 1, "next_chunk_internal_link": f"{path}?row_offset={offset}"}
+    if job.facts["disposition"] == "INLINE":
+        return {**described, "data_array": chunks[index]}
+    # A URL is valid for some minutes; in one scenario they have passed when the first URL of a chunk is used.
+    signature = server.new_token()
+    link = {
+        **described,
+        "external_link": f"{server.signed_url}/results/{job.id}/{index}?X-Amz-Signature={signature}",
+        "http_headers": {KEY_HEADER: "key-example"},
+        "expiration": "2026-11-30T12:15:00.000Z",
+    }
+    return {"external_links": [link]}
 
 
 def get_chunk(server: VendorServer, call: Call) -> Any:
-    return chunk(server.find_job(call), ROWS, int(call.names["index"]))
+    return chunk(server, server.find_job(call), int(call.names["index"]))
+
+
+def download(server: VendorServer, call: Call) -> Any:
+    """Return the rows of a chunk, as the store of the workspace does."""
+    signature = call.query.get("X-Amz-Signature")
+    is_expired = server.scenario == "expired" and signature in server.tokens[::2]
+    if signature not in server.tokens or is_expired:
+        raise RefusedError(403, "Request has expired", body="<Error><Code>AccessDenied</Code></Error>")
+    if call.headers.get(KEY_HEADER) != "key-example":
+        raise RefusedError(400, f"{KEY_HEADER}: header is required", body="<Error><Code>InvalidRequest</Code></Error>")
+    rows = CHUNKS.get(server.scenario, CHUNKS["success"])[int(call.names["index"])]
+    return Answer(json.dumps(rows, separators=(",", ":")).encode())
 
 
 def cancel_statement(server: VendorServer, call: Call) -> Any:
@@ -125,6 +168,10 @@ def cancel_statement(server: VendorServer, call: Call) -> Any:
     if not job.is_over:
         server.cancel(job)
     return Answer(None)
+
+
+def as_objects(chunks: list[Rows]) -> list[dict[str, str | None]]:
+    return [dict(zip(("id", "name"), row, strict=True)) for chunk in chunks for row in chunk]
 
 
 COMMON: dict[str, Any] = {
@@ -194,15 +241,21 @@ VENDORS = (
             Route("GET /api/2.0/sql/statements/{id}", on_poll(statement)),
             Route("GET /api/2.0/sql/statements/{id}/result/chunks/{index}", get_chunk, query=("row_offset",)),
             Route("POST /api/2.0/sql/statements/{id}/cancel", cancel_statement),
+            Route("GET /results/{id}/{index}", download, query=("X-Amz-Signature",), is_public=True),
         ),
         states={
             "success": ("PENDING", "RUNNING", "SUCCEEDED"),
             "empty": ("RUNNING", "SUCCEEDED"),
             "failed": ("RUNNING", "FAILED"),
             "closed": ("RUNNING", "CLOSED"),
+            "large": ("RUNNING", "SUCCEEDED"),
+            "expired": ("RUNNING", "SUCCEEDED"),
+            "closed_later": ("RUNNING", "SUCCEEDED", "CLOSED"),
         },
         submit={"variables": {"warehouse_id": "w-1", "statement": "SELECT * FROM orders"}},
-        expected=[{"id": "1", "name": "Ann"}, {"id": "2", "name": None}, {"id": "3", "name": "Cid"}],
+        fetch={"max_xcom_bytes": 16 * 1024 * 1024},
+        expected=as_objects(SMALL),
+        results={"large": as_objects(LARGE)},
         skipped=("empty",),
         failures={"failed": "TABLE_OR_VIEW_NOT_FOUND", "closed": "CLOSED"},
         rejected=({"json": {"statement": "SELECT 1"}}, "warehouse_id: field required"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jwt
@@ -22,6 +23,9 @@ from tests.unit.vendors.vendor import (
 EMAIL = "robot@project-example.iam.gserviceaccount.com"
 RESULT = {"@type": "type.googleapis.com/google.cloud.example.v1.Export", "uri": "gs://bucket/export"}
 ROWS = [{"f": [{"v": "1"}, {"v": "Ann"}]}, {"f": [{"v": "2"}, {"v": None}]}, {"f": [{"v": "3"}, {"v": "Cid"}]}]
+LARGE = [{"f": [{"v": str(row)}, {"v": "x" * 1100}]} for row in range(2_400)]
+JOB_FIELDS = frozenset({"kind", "configuration", "jobReference", "statistics", "status", "id", "etag", "selfLink"})
+MIB = 1024 * 1024
 SCHEMA = {"fields": [{"name": "id", "type": "INTEGER"}, {"name": "name", "type": "STRING"}]}
 
 
@@ -69,10 +73,26 @@ def insert(server: VendorServer, call: Call) -> Any:
         raise RefusedError(400, "Legacy SQL isn't supported")
     if not given["configuration"]["query"]["query"].upper().startswith(("SELECT", "CREATE")):
         raise RefusedError(400, "Syntax error: Unexpected identifier")
-    return query_job(server, server.new_job(job_id, location=given["jobReference"].get("location", "US")))
+    job = server.new_job(job_id, location=given["jobReference"].get("location", "US"))
+    return select_fields(query_job(server, job), call.query.get("fields"))
 
 
-def query_job(_server: VendorServer, job: Job) -> Any:
+def select_fields(described: dict[str, Any], fields: str | None) -> dict[str, Any]:
+    """Return the fields of a job that a request wants; it may name a part of a field in parentheses."""
+    names = set(re.sub(r"\([^)]*\)", "", fields).split(",")) if fields else described.keys()
+    if unknown := names - JOB_FIELDS:
+        raise RefusedError(400, f"Invalid field selection {min(unknown)}")
+    return {name: value for name, value in described.items() if name in names}
+
+
+def get_query_job(server: VendorServer, call: Call) -> Any:
+    job = server.find_job(call)
+    described = select_fields(query_job(server, job), call.query.get("fields"))
+    job.poll()
+    return described
+
+
+def query_job(server: VendorServer, job: Job) -> Any:
     state, _, problem = job.state.partition(" ")
     status: dict[str, Any] = {"state": state}
     if problem:
@@ -81,7 +101,16 @@ def query_job(_server: VendorServer, job: Job) -> Any:
             "message": {"stopped": "Job execution was cancelled"}.get(problem, "Division by zero"),
         }
     reference = {"jobId": job.id, "location": job.facts["location"]}
-    return {"kind": "bigquery#job", "jobReference": reference, "status": status}
+    # The text and the plan of a large query.
+    configuration = {"query": {"query": "SELECT 1 " + "-" * (2 * MIB if server.scenario == "large" else 9)}}
+    statistics = {"creationTime": "1764500000000", "query": {"queryPlan": []}}
+    return {
+        "kind": "bigquery#job",
+        "configuration": configuration,
+        "jobReference": reference,
+        "statistics": statistics,
+        "status": status,
+    }
 
 
 def cancel_query(server: VendorServer, call: Call) -> Any:
@@ -96,9 +125,12 @@ def rows(server: VendorServer, call: Call) -> Any:
         raise RefusedError(404, f"Not found: Job {call.names['id']}")
     if server.scenario == "empty":
         return {"jobComplete": True, "totalRows": "0"}
+    found, size = (LARGE, 1_000) if server.scenario == "large" else (ROWS, 2)
+    if int(call.query["maxResults"]) < size:
+        raise RefusedError(400, "this test has larger pages")
     start = int(call.query.get("pageToken", "page-0").removeprefix("page-"))
-    page = {"jobComplete": True, "schema": SCHEMA, "totalRows": str(len(ROWS)), "rows": ROWS[start : start + 2]}
-    return page | ({"pageToken": f"page-{start + 2}"} if start + 2 < len(ROWS) else {})
+    page = {"jobComplete": True, "schema": SCHEMA, "totalRows": str(len(found)), "rows": found[start : start + size]}
+    return page | ({"pageToken": f"page-{start + size}"} if start + size < len(found) else {})
 
 
 def predict(server: VendorServer, call: Call) -> Any:
@@ -169,18 +201,21 @@ VENDORS = (
         profile="google/bigquery_queries",
         routes=(
             TOKEN,
-            Route(f"POST {PROJECT}/jobs", insert, required=("configuration",), optional=("jobReference",)),
-            Route(f"GET {PROJECT}/jobs/{{id}}", on_poll(query_job), query=("location", "projection")),
+            Route(f"POST {PROJECT}/jobs", insert, ("configuration",), ("jobReference",), query=("fields",)),
+            Route(f"GET {PROJECT}/jobs/{{id}}", get_query_job, query=("location", "projection", "fields")),
             Route(f"POST {PROJECT}/jobs/{{id}}/cancel", cancel_query, query=("location",)),
             Route(f"GET {PROJECT}/queries/{{id}}", rows, query=("location", "maxResults", "pageToken", "startIndex")),
         ),
         states={
             "success": ("PENDING", "RUNNING", "DONE"),
             "empty": ("RUNNING", "DONE"),
+            "large": ("RUNNING", "DONE"),
             "failed": ("RUNNING", "DONE invalidQuery"),
         },
         submit={"variables": {"project": "project-example", "query": "SELECT 1", "location": "EU"}},
+        fetch={"max_xcom_bytes": 16 * 1024 * 1024},
         expected=[{"id": "1", "name": "Ann"}, {"id": "2", "name": None}, {"id": "3", "name": "Cid"}],
+        results={"large": [{"id": str(row), "name": "x" * 1100} for row in range(2_400)]},
         skipped=("empty",),
         failures={"failed": "Division by zero"},
         rejected=({"variables": {"project": "p", "query": "CHOOSE 1"}}, "Syntax error"),

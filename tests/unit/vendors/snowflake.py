@@ -14,7 +14,7 @@ from tests.unit.vendors.vendor import Answer, Call, Job, RefusedError, Route, Ve
 
 PARTITIONS: list[list[list[str | None]]] = [[["1", "Ann"], ["2", None]], [["3", "Cid"]]]
 #: A first partition of more than a MiB, which a poll doesn't read.
-LARGE: list[list[list[str | None]]] = [[[str(number), "x" * 90] for number in range(12_000)], [["3", "Cid"]]]
+LARGE: list[list[list[str | None]]] = [[[str(number), "x" * 900] for number in range(1_200)], [["3", "Cid"]]]
 RESULTS: dict[str, list[list[list[str | None]]]] = {"empty": [[]], "large": LARGE}
 USER = "MYORG-MYACCOUNT.ROBOT"
 COLUMNS = [{"name": "ID", "type": "fixed"}, {"name": "NAME", "type": "text"}]

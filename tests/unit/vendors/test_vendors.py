@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -24,14 +20,12 @@ from airflow_provider_asyncapi.core.errors import UnknownVariableError
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.job import async_api_job
 from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
-from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
-from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from tests.unit.fake_airflow import OwnTI, context_of
-from tests.unit.vendors.catalog import BUCKET, VENDORS, make_connection, page_snippets, write_files
+from tests.unit.vendors.catalog import VENDORS, make_connection, page_snippets
 from tests.unit.vendors.keys import fill_in_key
+from tests.unit.vendors.runs import Caller, fetch, serving, submit, wait
 from tests.unit.vendors.vendor import Vendor, VendorServer
 
-Caller = Callable[..., Any]
 #: Profiles whose systems the demo simulates, or that are about no vendor.
 SIMULATED_ELSEWHERE = {
     "celigo",
@@ -43,67 +37,6 @@ SIMULATED_ELSEWHERE = {
     "vayana",
 }
 each_vendor = pytest.mark.parametrize("vendor", VENDORS.values(), ids=str)
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let nobody wait between polls and tries; return the pauses."""
-    pauses: list[float] = []
-
-    async def pause(seconds: float) -> None:
-        pauses.append(seconds)
-        await asyncio.sleep(0)
-
-    on_worker_defaults: Any = RequestsDriver.__init__.__kwdefaults__
-    on_loop_defaults: Any = AiohttpDriver.__init__.__kwdefaults__
-    monkeypatch.setitem(on_worker_defaults, "sleep", pauses.append)
-    monkeypatch.setitem(on_loop_defaults, "sleep", pause)
-    return pauses
-
-
-@pytest.fixture(params=["on a worker", "on a loop"])
-def call(request: pytest.FixtureRequest, pauses: list[float]) -> Caller:
-    """Call a method of the hook, or its asynchronous twin."""
-
-    def on_worker(name: str, *args: Any, **given: Any) -> Any:
-        with AsyncApiHook("vendor") as hook:
-            return getattr(hook, name)(*args, **given)
-
-    def on_loop(name: str, *args: Any, **given: Any) -> Any:
-        return asyncio.run(getattr(AsyncApiHook("vendor"), f"a{name}")(*args, **given))
-
-    return on_worker if request.param == "on a worker" else on_loop
-
-
-@contextmanager
-def serving(vendor: Vendor, connect: Callable[..., None], scenario: str | None = None) -> Iterator[VendorServer]:
-    """Serve a vendor, and store the connection on its page."""
-    with VendorServer(vendor, scenario) as server:
-        given = make_connection(vendor, server)
-        given.pop("conn_type")
-        connect("vendor", **given)
-        yield server
-
-
-def submit(call: Caller, vendor: Vendor, **more: Any) -> Any:
-    # A folder of the test, which the connection has set.
-    bucket = Path(tempfile.gettempdir()) / "bucket"
-    write_files(vendor, bucket)
-    given = json.loads(json.dumps({**vendor.submit, **more}).replace(BUCKET, f"{bucket}/"))
-    return call("submit_job", **given)
-
-
-def wait(call: Caller, vendor: Vendor, job: Any) -> Any:
-    return call("wait_for_job", json.loads(json.dumps(job.dump())), **vendor.status)
-
-
-def fetch(call: Caller, vendor: Vendor, job: Any, folder: Path) -> Any:
-    if vendor.fetch is None:
-        return None
-    if not vendor.is_written:
-        return call("fetch_result", job, **vendor.fetch)
-    manifest = call("fetch_result", job, **vendor.fetch, destination=f"{folder}/result/")
-    return {Path(path).name: Path(path).read_text() for path in manifest["paths"]}
 
 
 def scenarios(field: str) -> pytest.MarkDecorator:

@@ -39,12 +39,14 @@ class Page:
     :param response: the response.
     :param rows: the selected rows.
     :param has_no_data: whether a rule says that it has no rows.
+    :param content: the response with the rows, if the page only links to them; None if they are in ``response``.
     """
 
     name: str
     response: Response
     rows: list[JsonValue]
     has_no_data: bool = False
+    content: Response | None = None
 
 
 class PageWalk(ABC):

@@ -43,13 +43,7 @@ class NextLink(PointerPaging):
             link = find_next_link(link) or ""
             if not link:
                 return None
-        try:
-            url = urls.resolve(response.url, link)
-            urlsplit(url)
-        except ValueError as error:
-            why = f": it {error}" if isinstance(error, urls.AmbiguousUrlError) else ""
-            raise UnsafeValueError(f"next_page: {shorten(link, 80)!r} is no URL{why}") from None
-        return url
+        return resolve_link(response, link, "next_page")
 
     def make_pointer_position(self, index: int, pointer: JsonValue) -> PagePosition:
         """Return the position of the page with this URL."""
@@ -58,6 +52,22 @@ class NextLink(PointerPaging):
     def has_more_after_inline(self, variables: Variables, endpoint_variable: str | None) -> bool:
         """Return whether the URL of the second page was captured from the same response as the first page."""
         return endpoint_variable is not None and variables.get(endpoint_variable) not in (None, "", [])
+
+
+def resolve_link(response: Response, link: str, parameter: str) -> str:
+    """
+    Return the URL of a link in a page.
+
+    :param parameter: the parameter whose selector has found it, for messages.
+    :raises UnsafeValueError: if it isn't one.
+    """
+    try:
+        url = urls.resolve(response.url, link)
+        urlsplit(url)
+    except ValueError as error:
+        why = f": it {error}" if isinstance(error, urls.AmbiguousUrlError) else ""
+        raise UnsafeValueError(f"{parameter}: {shorten(link, 80)!r} is no URL{why}") from None
+    return url
 
 
 def find_next_link(header: str) -> str | None:

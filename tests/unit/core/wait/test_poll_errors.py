@@ -68,6 +68,7 @@ def test_a_rule_of_the_status_code_decides_though_the_body_is_too_large():
 def test_a_status_that_is_too_large_is_an_error_if_its_body_decides(error):
     _, runner = waited(error, DONE)
     assert [poll.errors for poll in runner.polls] == [1, 0]
+    assert "poll a request whose response doesn't, or set a rule" in runner.log_text
 
 
 def test_errors_before_a_restart_count_too():
