@@ -192,6 +192,8 @@ class Polled:
     :param status_code: the status code of the response if the poll failed; None if there was no response.
     :param stalled_at: time from which a job without a change counts as stalled, in seconds since the epoch; None for
         never.
+    :param unchanged_since: time of the last change, or the start of the wait, in seconds since the epoch; None if the
+        job never counts as stalled.
     :param shown_response: the response as users see it (:func:`~.poll_report.describe_response`); None if the poll has
         found nothing new.
     """
@@ -212,6 +214,7 @@ class Polled:
     status_problem: StatusProblem | None = None
     status_code: int | None = None
     stalled_at: float | None = None
+    unchanged_since: float | None = None
     shown_response: Mapping[str, JsonValue] | None = None
 
 

@@ -76,7 +76,8 @@ class ProgressReporter:
         self._shown = shown
         #: None before the first entry, since thousands of waits have none.
         self._history = earlier
-        self._rate_limited = 0
+        #: None for none, as for most waits.
+        self._rate_limited: summaries.RateLimits | None = None
 
     @property
     def history(self) -> history.JobHistory:
@@ -114,8 +115,10 @@ class ProgressReporter:
         updates: dict[str, Any] = {}
         if polled.changed:
             updates[JOB_KEY] = polled.handle.dump()
-        self._rate_limited += polled.status_code == HTTPStatus.TOO_MANY_REQUESTS
-        poll = summaries.PollSummary.of(polled, self._rate_limited)
+        rate_limited = self._rate_limited or summaries.NO_LIMITS
+        if polled.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            rate_limited = self._rate_limited = rate_limited.add(polled.at)
+        poll = summaries.PollSummary.of(polled, rate_limited)
         if poll.is_worth_showing(self._shown, changed=polled.changed):
             self._shown = poll
             updates[POLL_KEY] = poll.dump()

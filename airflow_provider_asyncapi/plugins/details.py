@@ -28,8 +28,7 @@ from airflow_provider_asyncapi.plugins.details_models import (
     TimelineEntry,
 )
 from airflow_provider_asyncapi.plugins.job_models import Job
-from airflow_provider_asyncapi.plugins.job_rows import to_datetime
-from airflow_provider_asyncapi.plugins.json_fields import TextField, as_json_text, as_text, load
+from airflow_provider_asyncapi.plugins.json_fields import TextField, as_json_text, as_text, load, to_datetime
 
 router = APIRouter()
 #: The maximum length of the body that is shown, and of other texts, in characters; and the number of files.

@@ -17,7 +17,7 @@ from sqlalchemy import and_, case, func, or_
 
 from airflow_provider_asyncapi.core.wait.unclear_status import StatusProblemKind
 from airflow_provider_asyncapi.plugins.job_tables import ENDED, job, poll, read_optional, ti, trigger, triggerer, wait
-from airflow_provider_asyncapi.plugins.json_fields import as_json_text, as_text
+from airflow_provider_asyncapi.plugins.json_fields import as_json_text, as_text, to_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,6 +53,7 @@ class HealthReason(BaseModel):
 
     code: ReasonCode = Field(description="The kind of the reason.")
     message: str = Field(description="The reason for people.")
+    since: datetime | None = Field(None, description="The time since which it is so, for those that have one.")
 
 
 class Health(BaseModel):
@@ -230,6 +231,8 @@ def _find_reasons(
     if row.is_poll_errors:
         error = poll_summary and poll_summary.error
         yield HealthReason(code="poll_errors", message=f"The last poll failed: {as_text(error) or 'no message'}")
+    if row.is_stalled:
+        yield _explain_stall(poll_summary)
     for name, message in _MESSAGES.items():
         if getattr(row, f"is_{name}"):
             yield HealthReason(code=name, message=message)
@@ -237,10 +240,17 @@ def _find_reasons(
 
 _MESSAGES: Final[Mapping[ReasonCode, str]] = {
     "deadline_near": "Less than a tenth of the time until the deadline is left",
-    "stalled": "Neither status nor progress has changed for more than half of stall_timeout",
     "late_wait": "The wait takes longer than warn_after",
     "late_polls": "Polls are later than poke_interval",
 }
+
+
+def _explain_stall(poll_summary: PollSummary | None) -> HealthReason:
+    message = "Stalled: status and progress unchanged"
+    since = poll_summary and poll_summary.unchanged_since
+    if since is None:
+        return HealthReason(code="stalled", message=f"{message} for more than half of stall_timeout")
+    return HealthReason(code="stalled", message=message, since=to_datetime(since))
 
 
 def _explain_silence(row: Any, poll_summary: PollSummary | None, now: float, last_polled: float | None) -> str:

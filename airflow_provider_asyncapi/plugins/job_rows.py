@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from airflow_provider_asyncapi.core.effects import PauseReason
@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.wait.summaries import PollSummary, parse_tim
 from airflow_provider_asyncapi.links.asyncapi import is_web_address
 from airflow_provider_asyncapi.plugins.health import Health, explain_health, find_last_sign, unreadable
 from airflow_provider_asyncapi.plugins.job_tables import ENDED, POLLING, Group
-from airflow_provider_asyncapi.plugins.json_fields import as_text, load
+from airflow_provider_asyncapi.plugins.json_fields import as_text, load, to_datetime
 
 #: The reason of the next poll for people.
 _REASONS: Final = {
@@ -125,11 +125,3 @@ def _describe_attempts(attempts: Any) -> dict[str, Any]:
 def _measure(began: float, until: float) -> float | None:
     """Return the seconds between two times; None if they can't be those of a job."""
     return round(until - began, 3) if 0 <= until - began < 1e10 else None  # noqa: PLR2004 - three hundred years
-
-
-def to_datetime(seconds: float | None) -> datetime | None:
-    """Return a time; None if there is none, or the year is before 1 or after 9999."""
-    try:
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -56,7 +56,9 @@ def export_jobs(query: Annotated[JobsQuery, Query()], readable: ReadableDags, se
     writer.writerow([*_COLUMNS, "health", "reasons", "delay"])
     for found in find_jobs(session, wanted, query.order_by, MAX_ROWS, 0):
         health, delay = found["health"], found["delay"]
-        reasons = "; ".join(reason.message for reason in health.reasons)
+        reasons = "; ".join(
+            reason.message + (f" since {reason.since.isoformat()}" if reason.since else "") for reason in health.reasons
+        )
         values = [*(found[name] for name in _COLUMNS), health.level, reasons, delay and delay.seconds]
         writer.writerow([_make_cell(value) for value in values])
     return Response(

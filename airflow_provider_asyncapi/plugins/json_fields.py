@@ -7,6 +7,7 @@ A task may push any JSON. A value that a database or Python can't read must not 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import String, Text, cast
@@ -80,3 +81,11 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return None if value is None else str(value).encode(errors="replace").decode()
+
+
+def to_datetime(seconds: float | None) -> datetime | None:
+    """Return a time; None if there is none, or the year is before 1 or after 9999."""
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

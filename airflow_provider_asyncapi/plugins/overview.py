@@ -19,8 +19,8 @@ from airflow_provider_asyncapi.plugins.database import JobFilter, ReadableDags, 
 from airflow_provider_asyncapi.plugins.health import HealthConditions
 from airflow_provider_asyncapi.plugins.job_models import Name
 from airflow_provider_asyncapi.plugins.job_rows import find_group
-from airflow_provider_asyncapi.plugins.job_tables import ORDERS, poll, read_optional, ti, wait
-from airflow_provider_asyncapi.plugins.json_fields import Selected, TextField, as_text
+from airflow_provider_asyncapi.plugins.job_tables import ORDERS, POLLING, poll, read_optional, ti, wait
+from airflow_provider_asyncapi.plugins.json_fields import Selected, TextField, as_text, to_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +53,12 @@ class ConnectionOverview(BaseModel):
         description="The fraction of ended tasks that have failed, from 0 to 1; null if none has ended."
     )
     rate_limited: int = Field(
-        description="Number of polls answered 429, as far as the last process of each wait has seen them."
+        description="Number of polls answered 429, as far as the last process of each wait has seen them. Equal answers"
+        " in a row count as one until a poll is answered otherwise."
+    )
+    rate_limited_since: datetime | None = Field(description="Time of the first of these polls; null if there is none.")
+    rate_limited_until: datetime | None = Field(
+        description="Time of the last of these polls, which is now if the last poll of a job was answered 429."
     )
     last_success: datetime | None = Field(description="When a task last succeeded; null if none has.")
     median_duration: float | None = Field(
@@ -75,6 +80,8 @@ class _Totals:
     failed: int = 0
     done: int = 0
     rate_limited: int = 0
+    rate_limited_since: float | None = None
+    rate_limited_until: float | None = None
     last_success: datetime | None = None
     durations: list[float] = field(default_factory=list)
 
@@ -130,11 +137,28 @@ def _add_durations(session: Session, wanted: JobFilter, totals: defaultdict[str 
 def _add_rate_limits(session: Session, wanted: JobFilter, totals: defaultdict[str | None, _Totals]) -> None:
     # Added up here: a database fails a whole query if one of the values isn't a number.
     number = read_optional(poll.value, "rate_limited")
-    columns = (Selected(ORDERS["conn_id"]).label("conn_id"), Selected(number).label("number"))
+    columns = (
+        Selected(ORDERS["conn_id"]).label("conn_id"),
+        ti.state,
+        Selected(number).label("number"),
+        *(
+            Selected(read_optional(poll.value, name)).label(name)
+            for name in ("at", "rate_limited_since", "rate_limited_until")
+        ),
+    )
     limited = wanted.select(*columns, with_health=True).where(number.is_not(None)).limit(_MAX_LIMITED)
     for row in session.execute(limited):
         count = as_number(as_text(row.number))
-        totals[as_text(row.conn_id)].rate_limited += int(count) if count is not None and 0 < count < 1e9 else 0  # noqa: PLR2004 - more polls than a wait can have
+        since, until = parse_time(as_text(row.rate_limited_since)), parse_time(as_text(row.rate_limited_until))
+        if count is None or since is None or until is None or not 0 < count < 1e9:  # noqa: PLR2004 - more polls than a wait can have
+            continue
+        total = totals[as_text(row.conn_id)]
+        total.rate_limited += int(count)
+        total.rate_limited_since = min(since, since if total.rate_limited_since is None else total.rate_limited_since)
+        # Equal errors are published once: the polls since then have been answered 429, too.
+        if row.state in POLLING and row.rate_limited_until == row.at:
+            until = wanted.now
+        total.rate_limited_until = max(until, total.rate_limited_until or until)
 
 
 def _describe_connection(conn_id: str | None, total: _Totals) -> ConnectionOverview:
@@ -147,6 +171,8 @@ def _describe_connection(conn_id: str | None, total: _Totals) -> ConnectionOverv
         done=total.done,
         error_rate=total.failed / ended if ended else None,
         rate_limited=total.rate_limited,
+        rate_limited_since=to_datetime(total.rate_limited_since),
+        rate_limited_until=to_datetime(total.rate_limited_until),
         last_success=total.last_success,
         median_duration=_find_median(total.durations),
     )

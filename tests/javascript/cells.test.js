@@ -5,6 +5,7 @@ import { cleanup, render, screen } from "@testing-library/react";
 
 const { ChakraProvider, defaultSystem } = globalThis.ChakraUI;
 const { createElement: h } = globalThis.React;
+const { formatShortMoment } = await import("../../airflow_provider_asyncapi/plugins/static/format.js");
 const { ProgressBar, Reasons, wrapName, wrapText } =
   await import("../../airflow_provider_asyncapi/plugins/static/cells.js");
 
@@ -52,15 +53,17 @@ test("a URL within a message is wrapped, and other words stay as they are", () =
 });
 
 test("each reason of a risk is listed, and none if all is well", () => {
+  const since = new Date(Date.now() - 40 * 60_000).toISOString();
   const reasons = [
-    { code: "not_polled", message: "Nobody polls" },
-    { code: "stalled", message: "No progress" },
+    { code: "not_polled", message: "Nobody polls", since: null },
+    { code: "stalled", message: "Stalled", since },
   ];
   renderInChakra(h(Reasons, { health: { level: "warning", reasons } }));
   assert.deepEqual(
     screen.getAllByRole("listitem").map((each) => each.textContent),
-    ["Nobody polls", "No progress"],
+    ["Nobody polls", `Stalled since ${formatShortMoment(since, Date.now())} (for 40 min)`],
   );
+  assert.equal(screen.getByRole("time").getAttribute("datetime"), since);
   cleanup();
   renderInChakra(h(Reasons, { health: { level: "ok", reasons: [] } }));
   assert.equal(screen.queryByRole("list"), null);

@@ -5,7 +5,7 @@ import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 
 const { ChakraProvider, defaultSystem } = globalThis.ChakraUI;
 const { createElement: h } = globalThis.React;
-const { Overview } = await import("../../airflow_provider_asyncapi/plugins/static/overview.js");
+const { describeRateLimits, Overview } = await import("../../airflow_provider_asyncapi/plugins/static/overview.js");
 
 /** @typedef {import("../../airflow_provider_asyncapi/plugins/static/types.d.ts").ConnectionOverview} Connection */
 
@@ -18,6 +18,8 @@ const makeConnection = (conn_id, waiting, changes = {}) => ({
   done: 1,
   error_rate: 0,
   rate_limited: 0,
+  rate_limited_since: null,
+  rate_limited_until: null,
   last_success: null,
   median_duration: null,
   ...changes,
@@ -54,4 +56,17 @@ test("of many connections with waiting jobs, those at risk have a card", (contex
   render(show([makeConnection("risky", 1, { at_risk: 1 }), ...many]));
   assert.equal(listNames().at(-2), "risky");
   assert.equal(listNames().at(-1), "▸ 2 more connections");
+});
+
+test("answers 429 are told with their period, which goes on or is over", () => {
+  localStorage.setItem("timezone", '"UTC"');
+  const describe = (/** @type {number} */ count, /** @type {string} */ since, /** @type {string} */ until) =>
+    describeRateLimits(count, since, until, Date.parse("2026-01-31T15:00:00Z"));
+  assert.equal(describe(3, "2026-01-31T14:05:00Z", "2026-01-31T14:59:40Z"), "3 answers 429 since 14:05");
+  assert.equal(
+    describe(3, "2026-01-30T14:05:00Z", "2026-01-31T14:20:00Z"),
+    "3 answers 429 from 2026-01-30 14:05 to 14:20",
+  );
+  assert.equal(describe(1, "2026-01-31T14:05:00Z", "2026-01-31T14:05:00Z"), "1 answer 429 at 14:05");
+  localStorage.removeItem("timezone");
 });

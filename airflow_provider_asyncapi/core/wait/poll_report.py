@@ -43,6 +43,7 @@ def add_report(
         status_code=None if problem is None else problem.status_code,
         # Half of the time after which the wait ends for that reason.
         stalled_at=None if plan.stall_timeout is None else state.unchanged_since + plan.stall_timeout / 2,
+        unchanged_since=None if plan.stall_timeout is None else state.unchanged_since,
         shown_response=None if response is None else describe_response(api, request, response, polled.at),
     )
 

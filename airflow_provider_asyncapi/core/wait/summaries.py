@@ -72,6 +72,44 @@ def _summarize_deadline(state: WaitCheckpoint) -> dict[str, JsonValue]:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimits:
+    """
+    The polls that were answered 429, and their period.
+
+    :param count: their number.
+    :param since: time of the first one, in seconds since the epoch; None if there is none.
+    :param until: time of the last one; None if there is none.
+    """
+
+    count: int = 0
+    since: float | None = None
+    until: float | None = None
+
+    def add(self, at: float) -> RateLimits:
+        """Return the polls with another one, at a time in seconds since the epoch."""
+        return RateLimits(self.count + 1, at if self.since is None else self.since, at)
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> RateLimits:
+        """Return what :meth:`dump` returned as plain data; a part that is anything else is missing."""
+        times = (parse_time(given.get(name)) for name in ("rate_limited_since", "rate_limited_until"))
+        return cls(_parse_count(given.get("rate_limited")) or 0, *times)
+
+    def dump(self) -> dict[str, JsonValue]:
+        """Return them as plain data; nothing if there are none."""
+        if self.since is None or self.until is None:
+            return {}
+        return {
+            "rate_limited": self.count,
+            "rate_limited_since": _format_time(self.since),
+            "rate_limited_until": _format_time(self.until),
+        }
+
+
+NO_LIMITS = RateLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class PollSummary:
     """
     The latest poll as users see it.
@@ -83,9 +121,11 @@ class PollSummary:
     :param polls: number of polls so far; None if it isn't known.
     :param reason: what the pause follows from, one of :class:`~.effects.PauseReason`; None if it isn't known.
     :param status_problem: why the job only counts as running; None if its status is known.
-    :param rate_limited: number of polls of this wait that were answered 429, as far as this process has seen them.
+    :param rate_limited: the polls of this wait that were answered 429, as far as this process has seen them.
     :param stalled_at: time from which a job without a change counts as stalled, in seconds since the epoch; None for
         never.
+    :param unchanged_since: time of the last change of the job, or the start of the wait, in seconds since the epoch;
+        None if the job never counts as stalled.
     """
 
     at: float
@@ -96,15 +136,16 @@ class PollSummary:
     polls: int | None = None
     reason: str | None = None
     status_problem: StatusProblem | None = None
-    rate_limited: int = 0
+    rate_limited: RateLimits = NO_LIMITS
     stalled_at: float | None = None
+    unchanged_since: float | None = None
 
     @classmethod
-    def of(cls, polled: Polled, rate_limited: int = 0) -> PollSummary:
+    def of(cls, polled: Polled, rate_limited: RateLimits = NO_LIMITS) -> PollSummary:
         """
         Return the summary of a poll.
 
-        :param rate_limited: number of polls that were answered 429, this one included.
+        :param rate_limited: the polls that were answered 429, this one included.
         """
         return cls(
             polled.at,
@@ -116,6 +157,7 @@ class PollSummary:
             status_problem=polled.status_problem,
             rate_limited=rate_limited,
             stalled_at=polled.stalled_at,
+            unchanged_since=polled.unchanged_since,
         )
 
     @classmethod
@@ -137,8 +179,9 @@ class PollSummary:
             polls=_parse_count(given.get("polls")),
             reason=reason if isinstance(reason, str) else None,
             status_problem=StatusProblem.parse(given.get("status_problem"), given.get("status_problem_message")),
-            rate_limited=_parse_count(given.get("rate_limited")) or 0,
+            rate_limited=RateLimits.parse(given),
             stalled_at=parse_time(given.get("stalled_at")),
+            unchanged_since=parse_time(given.get("unchanged_since")),
         )
 
     def dump(self) -> dict[str, JsonValue]:
@@ -148,8 +191,8 @@ class PollSummary:
             "due": None if self.pause is None else _format_due(self.at + self.pause),
             "polls": self.polls,
             "reason": self.reason,
-            "rate_limited": self.rate_limited or None,
             "stalled_at": None if self.stalled_at is None else _format_time(self.stalled_at),
+            "unchanged_since": None if self.unchanged_since is None else _format_time(self.unchanged_since),
         }
         return {
             "at": _format_time(self.at),
@@ -157,6 +200,7 @@ class PollSummary:
             "error": self.error,
             **{name: value for name, value in optional.items() if value is not None},
             **(self.status_problem.dump() if self.status_problem else {}),
+            **self.rate_limited.dump(),
         }
 
     def is_worth_showing(self, shown: PollSummary | None, *, changed: bool) -> bool:

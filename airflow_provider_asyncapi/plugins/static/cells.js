@@ -1,7 +1,8 @@
 /** What cells of tables are made of. */
 
 import { Badge, Box, Button, h, HStack, Progress, Text, useState } from "./airflow.js";
-import { formatMoment } from "./format.js";
+import { Ticking } from "./clock.js";
+import { formatMoment, formatShortMoment, formatSince } from "./format.js";
 
 /** @typedef {import("react").ReactElement} ReactElement */
 
@@ -144,6 +145,21 @@ export const HealthBadge = ({ level }) =>
       );
 
 /**
+ * Show since when something is so, and for how long.
+ *
+ * @param {{ moment: string }} props - ISO 8601
+ * @returns {ReactElement} the time of day, or the date too if it isn't today
+ */
+const Since = ({ moment }) =>
+  h(
+    "time",
+    { dateTime: moment, title: formatMoment(moment) },
+    h(Ticking, {
+      write: (now) => ` since ${formatShortMoment(moment, now)} (for ${formatSince(moment, now)})`,
+    }),
+  );
+
+/**
  * Show why somebody should look at a job.
  *
  * @param {{ health: import("./types.d.ts").Job["health"] }} props - its health
@@ -155,7 +171,9 @@ export const Reasons = ({ health: { level, reasons } }) =>
     : h(
         Box,
         { as: "ul", color: level === "critical" ? "red.fg" : "orange.fg", fontSize: "sm", listStyle: "none" },
-        reasons.map(({ code, message }) => h("li", { key: code }, wrapText(message))),
+        reasons.map(({ code, message, since }) =>
+          h("li", { key: code }, wrapText(message), since === null ? null : h(Since, { moment: since })),
+        ),
       );
 
 /**

@@ -88,6 +88,20 @@ export const formatMoment = (moment, timeZone = readTimeZone()) => {
 };
 
 /**
+ * Write a moment shortly: as the time of day if it is today.
+ *
+ * @param {string} moment - ISO 8601
+ * @param {number} now - milliseconds since the epoch
+ * @param {string} [timeZone] - by default the one that Airflow's UI shows
+ * @returns {string} such as `14:05`, or `2026-03-01 12:00` on other days
+ */
+export const formatShortMoment = (moment, now, timeZone = readTimeZone()) => {
+  const text = (formatMoment(moment, timeZone) ?? "").slice(0, -3);
+  const today = (formatMoment(new Date(now).toISOString(), timeZone) ?? "").slice(0, 10);
+  return text.startsWith(today) ? text.slice(11) : text;
+};
+
+/**
  * Write a number of bytes.
  *
  * @param {number} bytes - not negative

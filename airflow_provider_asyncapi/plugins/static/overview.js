@@ -2,10 +2,31 @@
 
 import { Box, Button, Flex, Fragment, h, Text, useState } from "./airflow.js";
 import { Ticking } from "./clock.js";
-import { formatDuration, formatMoment, formatSince } from "./format.js";
+import { formatDuration, formatMoment, formatShortMoment, formatSince } from "./format.js";
 
 /** @typedef {import("react").ReactElement} ReactElement */
 /** @typedef {import("./types.d.ts").ConnectionOverview} ConnectionOverview */
+
+/** Milliseconds within which a rate limit counts as one of now: an answer may be that old before the next one. */
+const RECENT = 60_000;
+
+/**
+ * Say how many polls were answered 429, and over which period.
+ *
+ * @param {number} count - their number
+ * @param {string} since - the time of the first one, ISO 8601
+ * @param {string} until - the time of the last one
+ * @param {number} now - milliseconds since the epoch
+ * @returns {string} such as `3 answers 429 since 14:05`
+ */
+export const describeRateLimits = (count, since, until, now) => {
+  const [first, last] = [formatShortMoment(since, now), formatShortMoment(until, now)];
+  const what = `${count} ${count === 1 ? "answer" : "answers"} 429`;
+  if (now - new Date(until).getTime() < RECENT) {
+    return `${what} since ${first}`;
+  }
+  return first === last ? `${what} at ${first}` : `${what} from ${first} to ${last}`;
+};
 
 /**
  * Return what is said of a connection.
@@ -15,6 +36,7 @@ import { formatDuration, formatMoment, formatSince } from "./format.js";
  */
 export const listFigures = (connection) => {
   const { at_risk, error_rate, failed, last_success, median_duration, rate_limited, waiting } = connection;
+  const { rate_limited_since: since, rate_limited_until: until } = connection;
   const figures = [
     { label: "waiting", value: String(waiting) },
     { isBad: at_risk > 0, label: "at risk", value: String(at_risk) },
@@ -22,15 +44,18 @@ export const listFigures = (connection) => {
   if (error_rate !== null) {
     figures.push({ isBad: failed > 0, label: "failed", value: `${Math.round(error_rate * 100)} %` });
   }
-  if (rate_limited > 0) {
-    figures.push({
-      isBad: true,
-      label: rate_limited === 1 ? "answer 429" : "answers 429",
-      value: String(rate_limited),
-    });
-  }
   return [
     ...figures,
+    ...(since === null || until === null
+      ? []
+      : [
+          {
+            isBad: true,
+            label: "",
+            title: `Polls answered 429, from ${formatMoment(since)} to ${formatMoment(until)}`,
+            value: (/** @type {number} */ now) => describeRateLimits(rate_limited, since, until, now),
+          },
+        ]),
     ...(median_duration === null
       ? []
       : [
@@ -99,7 +124,7 @@ const Card = ({ connection, isSelected, onSelect }) =>
           Box,
           { as: "span", color: isBad ? "red.fg" : "fg.muted", key: label, title, whiteSpace: "nowrap" },
           typeof value === "string" ? value : h(Ticking, { write: value }),
-          ` ${label}`,
+          label && ` ${label}`,
         ),
       ),
     ),

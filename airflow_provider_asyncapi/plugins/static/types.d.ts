@@ -6,6 +6,13 @@ export type Group = "waiting" | "failed" | "done";
 
 export type Level = "ok" | "warning" | "critical";
 
+export type Reason = {
+  code: string;
+  message: string;
+  /** The time since which it is so, for those that have one. */
+  since: string | null;
+};
+
 export type Job = {
   dag_id: string;
   run_id: string;
@@ -16,7 +23,7 @@ export type Job = {
   kind: "wait" | "submit";
   state: string | null;
   group: Group;
-  health: { level: Level; reasons: { code: string; message: string }[] };
+  health: { level: Level; reasons: Reason[] };
   conn_id: string | null;
   identifier: string | null;
   status: string | null;
@@ -128,6 +135,8 @@ export type ConnectionOverview = {
   done: number;
   error_rate: number | null;
   rate_limited: number;
+  rate_limited_since: string | null;
+  rate_limited_until: string | null;
   last_success: string | null;
   median_duration: number | null;
 };

@@ -31,8 +31,13 @@ CROWDED: dict[str, Any] = {
     "health": {
         "level": "critical",
         "reasons": [
-            {"code": "past_deadline", "message": "The deadline has passed at 2026-01-31 11:55:00 UTC"},
-            {"code": "status_missing", "message": "No status found at 'data.attributes.processing_state'"},
+            {"code": "past_deadline", "message": "The deadline has passed at 2026-01-31 11:55:00 UTC", "since": None},
+            {"code": "stalled", "message": "Stalled: status and progress unchanged", "since": "2026-01-31T10:55:00Z"},
+            {
+                "code": "status_missing",
+                "message": "No status found at 'data.attributes.processing_state'",
+                "since": None,
+            },
         ],
     },
     "conn_id": "reconciliation_production_europe",
@@ -46,6 +51,11 @@ CROWDED: dict[str, Any] = {
     "error": "GET https://api.example.com/v1/exports answered 503: the service is being maintained, try again later",
     "attempt": 12,
     "last_failure": "The node was lost.",
+}
+LIMITED = {
+    "rate_limited": 12,
+    "rate_limited_since": "2026-01-30T11:55:00Z",
+    "rate_limited_until": "2026-01-31T11:55:00Z",
 }
 WIDE: dict[str, Any] = {"identifier": "0123456789abcdef" * 8, "run_id": "x" * 250, "conn_id": "c" * 250}
 
@@ -127,7 +137,7 @@ def test_nothing_is_cut_or_broken_in_windows_of_usual_widths(page: Page) -> None
     def add_connection(route: Route) -> None:
         answer = route.fetch()
         found = answer.json()
-        found["connections"].append({**found["connections"][0], "conn_id": WIDE["conn_id"], "rate_limited": 12})
+        found["connections"].append({**found["connections"][0], "conn_id": WIDE["conn_id"], **LIMITED})
         route.fulfill(response=answer, json=found)
 
     page.route("**/asyncapi/jobs?*", add_rows)

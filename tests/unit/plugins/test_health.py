@@ -68,7 +68,7 @@ def test_a_wait_that_is_polled_is_ok(database: Database, assess: Any) -> None:
             xcoms(stalled_at=moment(minutes=1)),
             "warning",
             "stalled",
-            "Neither status nor progress has changed for more than half of stall_timeout",
+            "Stalled: status and progress unchanged for more than half of stall_timeout",
         ),
         (xcoms(warned_at=moment(minutes=1)), "warning", "late_wait", "The wait takes longer than warn_after"),
         (
@@ -81,6 +81,16 @@ def test_a_wait_that_is_polled_is_ok(database: Database, assess: Any) -> None:
 )
 def test_each_reason_is_told(assess: Any, made: dict[str, Any], level: str, code: str, message: str) -> None:
     assert assess(made=made) == (level, {code: message})
+
+
+def test_a_stall_is_told_with_the_time_of_the_last_change(database: Database, client_of: Any) -> None:
+    made = xcoms(stalled_at=moment(minutes=20), unchanged_since=moment(minutes=40))
+    database.add_tasks(database.add_run("exports"), [{"xcoms": made}])
+    (job,) = client_of().get("/jobs").json()["jobs"]
+    assert job["health"]["reasons"] == [
+        {"code": "stalled", "message": "Stalled: status and progress unchanged", "since": "2026-01-31T11:20:00Z"}
+    ]
+    assert "status and progress unchanged since 2026-01-31T11:20:00+00:00" in client_of().get("/jobs.csv").text
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,12 @@ def test_a_job_is_shown_with_all_that_people_want_to_know(database: Database, cl
                 "health": {
                     "level": "warning",
                     "reasons": [
-                        {"code": "poll_errors", "message": "The last poll failed: GET /jobs/e-7 answered 503"},
-                        {"code": "late_wait", "message": "The wait takes longer than warn_after"},
+                        {
+                            "code": "poll_errors",
+                            "message": "The last poll failed: GET /jobs/e-7 answered 503",
+                            "since": None,
+                        },
+                        {"code": "late_wait", "message": "The wait takes longer than warn_after", "since": None},
                     ],
                 },
                 "conn_id": "vendor",
@@ -210,6 +214,7 @@ def test_no_xcom_keeps_the_page_from_its_other_jobs(database: Database, client_o
             "status_problem",
             "status_problem_message",
             "stalled_at",
+            "unchanged_since",
             "due",
         ),
     }.items():

@@ -110,4 +110,6 @@ def test_half_of_the_stall_timeout_is_the_time_from_which_a_job_counts_as_stalle
     with pytest.raises(DeadlineExceededError):
         waited(RUNNING, RUNNING, RUNNING, RUNNING, at=state(deadline=START + 20), stall_timeout=600)
     _, runner = waited(RUNNING, DONE, stall_timeout=600)
-    assert runner.polls[0].stalled_at == START + 300
+    assert (runner.polls[0].stalled_at, runner.polls[0].unchanged_since) == (START + 300, START)
+    _, runner = waited(RUNNING, DONE)
+    assert (runner.polls[0].stalled_at, runner.polls[0].unchanged_since) == (None, None)

@@ -6,7 +6,13 @@ from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.http.delays import Delay, Reason
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
-from airflow_provider_asyncapi.core.wait.summaries import PollSummary, parse_time, summarize_submit, summarize_wait
+from airflow_provider_asyncapi.core.wait.summaries import (
+    PollSummary,
+    RateLimits,
+    parse_time,
+    summarize_submit,
+    summarize_wait,
+)
 from airflow_provider_asyncapi.core.wait.unclear_status import StatusProblem, StatusProblemKind
 
 
@@ -29,7 +35,8 @@ def test_a_wait_is_shown_with_its_connection_its_try_its_job_its_beginning_and_i
         PollSummary(2, None, "it broke"),
         PollSummary(3, 0.1, ""),
         PollSummary(4, 1, delay=Delay(9, Reason.RATE)),
-        PollSummary(5, 1, polls=7, reason="requested", rate_limited=2, stalled_at=90),
+        PollSummary(5, 1, polls=7, reason="requested", stalled_at=90, unchanged_since=80),
+        PollSummary(5, 1, "429", rate_limited=RateLimits(2, 3, 5)),
         PollSummary(6, 1, status_problem=StatusProblem(StatusProblemKind.STATUS_MISSING, "no status found at a.b")),
     ],
 )
@@ -42,6 +49,12 @@ def test_anything_else_is_no_poll(given):
     assert PollSummary.parse(given) is None
 
 
+def test_answers_429_are_counted_with_their_period():
+    counted = RateLimits().add(7).add(9).add(12)
+    assert counted == RateLimits(3, since=7, until=12)
+    assert RateLimits().dump() == {}
+
+
 def test_a_part_that_is_broken_is_left_out():
     given = {"at": "1970-01-01T00:00:01+00:00", "pause": "long", "error": {"not": "text"}}
     assert PollSummary.parse(given) == PollSummary(1, None, None)
@@ -52,6 +65,8 @@ def test_a_part_that_is_broken_is_left_out():
         "status_problem": "none",
         "status_problem_message": "x",
         "stalled_at": 7,
+        "unchanged_since": [],
+        "rate_limited_since": 1e300,
     }
     assert PollSummary.parse({**given, **broken}) == PollSummary(1, None, None)
 
