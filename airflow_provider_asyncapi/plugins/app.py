@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from airflow_provider_asyncapi import __version__
-from airflow_provider_asyncapi.plugins import actions, callbacks, details, job_slots, jobs, overview
+from airflow_provider_asyncapi.plugins import actions, callbacks, details, job_slots, jobs, jobs_file, overview
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -41,7 +41,7 @@ def make_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for part in (jobs, details, overview, actions, callbacks, job_slots):
+    for part in (jobs, jobs_file, details, overview, actions, callbacks, job_slots):
         app.include_router(part.router)
     app.add_exception_handler(RequestValidationError, _describe_invalid_request)
     app.mount("/static", _CurrentFiles(directory=Path(__file__).parent / "static"), name="static")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from fastapi import Depends, HTTPException
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, func, not_, or_, select
 
 from airflow_provider_asyncapi.airflow_private.api_server import (
     BaseUser,
@@ -25,11 +25,13 @@ from airflow_provider_asyncapi.plugins.job_tables import (
     JOB_ORDERS,
     ORDERS,
     Group,
+    Kind,
     attempts,
     job,
     join_for_display,
     join_for_health,
     match_job,
+    match_poll,
     match_wait,
     poll,
     ti,
@@ -39,7 +41,7 @@ from airflow_provider_asyncapi.plugins.job_tables import (
 from airflow_provider_asyncapi.plugins.json_fields import Selected, TextField, as_json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from sqlalchemy.sql import ColumnElement, Select
 
@@ -92,6 +94,7 @@ class JobFilter:
     :param hours: maximum age of a finished run, in hours; ignored if ``run_id`` is set.
     :param state: states of tasks; ``none`` is that of a cleared task. Empty for all.
     :param health: levels of health; empty for all.
+    :param kind: whether to select waits or failed submits alone.
     """
 
     readable: Collection[str]
@@ -105,6 +108,7 @@ class JobFilter:
     state: Collection[str] = ()
     health: Collection[Level] = ()
     group: Group | None = None
+    kind: Kind | None = None
     search: str | None = None
 
     def select(self, *columns: Any, with_job: bool = False, with_health: bool = False) -> Select[Any]:
@@ -128,11 +132,16 @@ class JobFilter:
         )
         if with_health or self.health:
             found = join_for_health(found)
-        elif with_job or self.search:
+        elif self.search:
+            found = found.outerjoin(job, match_job()).outerjoin(poll, match_poll())
+        elif with_job:
             found = found.outerjoin(job, match_job())
         if self.run_id is None:
             since = datetime.fromtimestamp(self.now, UTC) - timedelta(hours=self.hours)
             found = found.where(or_(DagRun.run_after >= since, DagRun.state.in_(("queued", "running"))))
+        return found.where(*self._find_conditions())
+
+    def _find_conditions(self) -> Iterator[ColumnElement[bool]]:
         for column, value in (
             (DagRun.run_id, self.run_id),
             (ti.task_id, self.task_id),
@@ -140,16 +149,19 @@ class JobFilter:
             (ORDERS["conn_id"], self.conn_id),
         ):
             if value is not None:
-                found = found.where(column == value)
+                yield column == value
         if self.state:
             named = ti.state.in_([state for state in self.state if state != "none"])
-            found = found.where(or_(named, ti.state.is_(None)) if "none" in self.state else named)
+            yield or_(named, ti.state.is_(None)) if "none" in self.state else named
+        if self.kind is not None:
+            is_submit = func.coalesce(TextField(wait.value, "kind"), "wait") == "submit"
+            yield is_submit if self.kind == "submit" else not_(is_submit)
         if self.health:
-            found = found.where(HealthConditions(self.now).level.in_(self.health))
+            yield HealthConditions(self.now).level.in_(self.health)
         if self.search:
-            searched = (ti.dag_id, ti.run_id, ti.task_id, ORDERS["conn_id"], ORDERS["identifier"])
-            found = found.where(or_(*(column.icontains(self.search, autoescape=True) for column in searched)))
-        return found
+            error = TextField(poll.value, "error")
+            searched = (ti.dag_id, ti.run_id, ti.task_id, ORDERS["conn_id"], ORDERS["identifier"], error)
+            yield or_(*(column.icontains(self.search, autoescape=True) for column in searched))
 
 
 def count_by_state(session: SessionDep, wanted: JobFilter) -> dict[Group, int]:

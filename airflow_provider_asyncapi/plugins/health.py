@@ -53,7 +53,7 @@ class HealthReason(BaseModel):
 
     code: ReasonCode = Field(description="The kind of the reason.")
     message: str = Field(description="The reason for people.")
-    since: datetime | None = Field(None, description="The time since which it is so, for those that have one.")
+    since: datetime | None = Field(default=None, description="The time since which it is so, for those that have one.")
 
 
 class Health(BaseModel):
@@ -247,7 +247,7 @@ _MESSAGES: Final[Mapping[ReasonCode, str]] = {
 
 def _explain_stall(poll_summary: PollSummary | None) -> HealthReason:
     message = "Stalled: status and progress unchanged"
-    since = poll_summary and poll_summary.unchanged_since
+    since = None if poll_summary is None else poll_summary.unchanged_since
     if since is None:
         return HealthReason(code="stalled", message=f"{message} for more than half of stall_timeout")
     return HealthReason(code="stalled", message=message, since=to_datetime(since))

@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.airflow_private.database import TaskInstanceState
 from airflow_provider_asyncapi.core.http.delays import Reason
 from airflow_provider_asyncapi.plugins.database import RISK
 from airflow_provider_asyncapi.plugins.health import Health, Level
-from airflow_provider_asyncapi.plugins.job_tables import ORDERS, Group
+from airflow_provider_asyncapi.plugins.job_tables import ORDERS, Group, Kind
 
 Order: TypeAlias = Literal[tuple(sign + name for name in (RISK, *ORDERS) for sign in ("", "-"))]  # type: ignore[valid-type]  # a computed Literal
 State: TypeAlias = Literal[("none", *(str(each.value) for each in TaskInstanceState))]  # type: ignore[valid-type]  # a computed Literal
@@ -36,8 +36,11 @@ class JobsQuery(BaseModel):
         [], max_length=20, description="Only jobs of tasks in one of these states; none is that of a cleared task."
     )
     health: list[Level] = Field([], max_length=3, description="Only jobs with one of these levels of health.")
+    kind: Kind | None = Field(None, description="Only waits, or only submits that have failed.")
     search: Name | None = Field(
-        None, max_length=200, description="Only jobs with this text in DAG, run, task, connection or identifier."
+        None,
+        max_length=200,
+        description="Only jobs with this text in DAG, run, task, connection, identifier or error.",
     )
     hours: int = Field(24, ge=1, le=24 * 366, description="Maximum age of a finished run, in hours.")
     order_by: Order = Field(
@@ -71,7 +74,7 @@ class Job(BaseModel):
     task_id: str
     map_index: int = Field(description="-1 if the task isn't mapped.")
     try_number: int
-    kind: Literal["wait", "submit"] = Field(description="Whether the task waits for the job, or failed to submit it.")
+    kind: Kind = Field(description="Whether the task waits for the job, or failed to submit it.")
     state: str | None = Field(description="The state of the task in Airflow; null if the task was cleared.")
     group: Group = Field(description="The group of this state: waiting, failed or done.")
     health: Health = Field(description="How the wait is doing; ok once it has ended.")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from sqlalchemy.sql import ColumnElement, Select
 
 Group: TypeAlias = Literal["waiting", "failed", "done"]
+#: What a row is about: a wait for a job, or a submit that has failed.
+Kind: TypeAlias = Literal["wait", "submit"]
 #: The states of tasks that have ended. In any other state, including that of a cleared task, a task will wait again.
 ENDED: Final[dict[Group, frozenset[str]]] = {
     "failed": frozenset({"failed", "upstream_failed"}),
@@ -59,7 +61,7 @@ def join_for_health(statement: Select[Any]) -> Select[Any]:
     """Add the tables that tell how a wait is doing: its job, its polls, its trigger and the triggerer that runs it."""
     return (
         statement.outerjoin(job, match_job())
-        .outerjoin(poll, match_same_task(poll, POLL_KEY))
+        .outerjoin(poll, match_poll())
         .outerjoin(trigger, trigger.id == ti.trigger_id)
         .outerjoin(triggerer, triggerer.id == trigger.triggerer_id)
     )
@@ -82,6 +84,11 @@ def match_wait(run_id: ColumnElement[int]) -> ColumnElement[bool]:
 def match_job() -> ColumnElement[bool]:
     """Return the join condition of the job handle."""
     return match_same_task(job, JOB_KEY)
+
+
+def match_poll() -> ColumnElement[bool]:
+    """Return the join condition of the summary of the polls."""
+    return match_same_task(poll, POLL_KEY)
 
 
 def read_optional(value: Any, name: str) -> Any:

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 
-import { cleanup, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
+import { act, cleanup, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 
 const { ChakraProvider, defaultSystem } = globalThis.ChakraUI;
 const { createElement: h } = globalThis.React;
@@ -182,7 +182,7 @@ for (const [status, body, message] of /** @type {const} */ ([
  * @returns {import("react").ReactElement} what a page shows of the actions
  */
 const Page = ({ jobs, total = 0 }) => {
-  const { after, bar, before, dialog, selection } = useActions(jobs, {
+  const { after, bar, before, dialog, notice, selection } = useActions(jobs, {
     query: "state=deferred&limit=50&offset=50",
     total,
   });
@@ -203,8 +203,67 @@ const Page = ({ jobs, total = 0 }) => {
       ),
     ),
     dialog,
+    notice,
   );
 };
+
+/**
+ * @param {{ jobs: Job[] }} props - the jobs of the page
+ * @returns {import("react").ReactElement} what the menu of each job does, as a button
+ */
+const Acting = ({ jobs }) => {
+  const { dialog, notice, onAct } = useActions(jobs);
+  return h(
+    "main",
+    null,
+    dialog,
+    notice,
+    jobs.flatMap((job) =>
+      /** @type {const} */ (["poll", "submit_again"]).map((action) =>
+        h(
+          "button",
+          { key: `${action} ${job.identifier}`, onClick: () => onAct({ action, jobs: [job] }, null) },
+          `${action} ${job.identifier}`,
+        ),
+      ),
+    ),
+  );
+};
+
+test("one job is polled at once, since that changes nothing remote, and the result is shown", async () => {
+  let isOk = true;
+  answer = (sent) =>
+    sent === undefined
+      ? { body: { dag_ids: ["exports"] } }
+      : { body: { results: sent.jobs.map((job) => ({ ...job, message: isOk ? "Polled." : "Ended.", ok: isOk })) } };
+  render(themed(h(Acting, { jobs: makeJobs(2) })));
+  fireEvent.click(screen.getByRole("button", { name: "poll job-1" }));
+  await waitFor(() => assert.equal(screen.getByRole("status").textContent, "Poll now, job job-1: Polled.Dismiss"));
+  assert.equal(screen.queryByRole("alertdialog"), null);
+  isOk = false;
+  fireEvent.click(screen.getByRole("button", { name: "poll job-0" }));
+  assert.equal((await screen.findByRole("alert")).textContent, "Poll now, job job-0: Ended.Dismiss");
+  fireEvent.click(screen.getByRole("button", { name: "Dismiss" }));
+  assert.equal(screen.queryByRole("alert"), null);
+});
+
+test("an action that changes something remote is confirmed for one job, too", async () => {
+  answer = () => ({ body: { dag_ids: ["exports"] } });
+  render(themed(h(Acting, { jobs: makeJobs(1) })));
+  fireEvent.click(screen.getByRole("button", { name: "submit_again job-0" }));
+  await screen.findByRole("alertdialog", { name: "Submit again: 1 job" });
+  assert.ok(requests.every(({ options }) => options.body === undefined));
+});
+
+test("a server that can't say on which jobs the user may act is asked again", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  answer = () => (requests.length === 1 ? { body: {}, status: 503 } : { body: { dag_ids: ["exports"] } });
+  await act(async () => void render(themed(h(Page, { jobs: makeJobs(1) }))));
+  assert.equal(screen.queryAllByRole("checkbox").length, 0);
+  await act(async () => context.mock.timers.tick(10_000));
+  assert.equal(requests.length, 2);
+  assert.ok(screen.getByRole("checkbox", { name: "Select job job-0" }));
+});
 
 test("a user who may edit nothing sees neither boxes nor menus", async () => {
   answer = () => ({ body: { dag_ids: [] } });

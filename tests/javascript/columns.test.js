@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const { COLUMNS, foldColumns } = await import("../../airflow_provider_asyncapi/plugins/static/columns.js");
+const { COLUMNS, foldColumns, listFields, readChosenColumns, storeChosenColumns } =
+  await import("../../airflow_provider_asyncapi/plugins/static/columns.js");
 
 const fold = (/** @type {number} */ count, columns = COLUMNS) =>
   foldColumns(columns, count).map(({ folded, label }) => [label, ...folded.map((each) => each.label)].join(" + "));
@@ -30,4 +31,26 @@ test("a column stays if the one that it would be folded into isn't shown", () =>
     "Submitted",
     "More",
   ]);
+});
+
+test("a file has what the columns show, in their order, and nothing twice", () => {
+  const fields = listFields(COLUMNS.filter(({ label }) => ["Job", "Deadline", "Time", "More"].includes(label)));
+  assert.deepEqual(fields.slice(0, 4), ["identifier", "url", "submitted_at", "started_at"]);
+  assert.equal(fields.filter((each) => each === "deadline").length, 1);
+});
+
+test("whatever the browser has stored, the table has columns", (context) => {
+  context.after(() => localStorage.clear());
+  const usual = readChosenColumns();
+  assert.ok(usual.has("State"));
+  for (const stored of ["{", "[]", '["gone"]', "null", '{"a":1}', "[1]"]) {
+    localStorage.setItem("asyncapi_columns", stored);
+    assert.deepEqual(readChosenColumns(), usual, stored);
+  }
+  storeChosenColumns(new Set(["Job", "gone"]));
+  assert.deepEqual(readChosenColumns(), new Set(["Job"]));
+  context.mock.method(Object.getPrototypeOf(localStorage), "setItem", () => {
+    throw new DOMException("full", "QuotaExceededError");
+  });
+  storeChosenColumns(new Set(["State"]));
 });

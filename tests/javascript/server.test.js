@@ -60,11 +60,16 @@ test("an answer that is aborted while its body arrives, and one that isn't JSON,
   await act(async () => first.answer(new Response(body)));
   await act(async () => rerender(h(Follower, { url: "http://airflow.test/jobs" })));
   assert.equal(text(), "nothing");
-  await act(async () => pending[1]?.answer(answerOf({ now: "12:00" })));
-  assert.equal(text(), "at 12:00");
+  await act(async () => pending[1]?.answer(answerOf({ now: "2026-01-31T12:00:00Z" })));
+  assert.equal(text(), "at 2026-01-31T12:00:00Z");
   await act(async () => void document.dispatchEvent(new Event("visibilitychange")));
   await act(async () => pending[2]?.answer(new Response("<p>Log in</p>")));
-  assert.equal(text(), "at 12:00The answer isn't JSON. Load the page again.");
+  assert.equal(text(), "at 2026-01-31T12:00:00ZThe answer isn't JSON. Load the page again.");
+  for (const [index, body] of [null, [], { error: "log in" }, { now: "yesterday" }].entries()) {
+    await act(async () => void document.dispatchEvent(new Event("visibilitychange")));
+    await act(async () => pending[3 + index]?.answer(answerOf(/** @type {never} */ (body))));
+    assert.match(text() ?? "", /^at 2026-01-31T12:00:00ZThe answer isn't one of this page's server/);
+  }
 });
 
 test("the tab of a task of another operator raises no alarm", async (t) => {

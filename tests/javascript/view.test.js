@@ -60,9 +60,17 @@ test("those at risk are those with either level", () => {
   assert.deepEqual(new URLSearchParams(buildQuery(view, {})).getAll("health"), ["warning", "critical"]);
 });
 
+test("submits that have failed are selected like a state", () => {
+  const query = new URLSearchParams(buildQuery(parseView(new URLSearchParams("jobs_state=submit_failed")), {}));
+  assert.deepEqual([query.get("kind"), query.get("state")], ["submit", null]);
+});
+
 test("a file has all pages", () => {
-  const query = buildExportQuery(buildQuery(parseView(new URLSearchParams("jobs_offset=50&jobs_dag=d")), {}));
-  assert.equal(query, "dag_id=d&hours=24&order_by=risk");
+  const query = buildExportQuery(buildQuery(parseView(new URLSearchParams("jobs_offset=50&jobs_dag=d")), {}), [
+    "state",
+    "dag_id",
+  ]);
+  assert.equal(query, "dag_id=d&hours=24&order_by=risk&column=state&column=dag_id");
 });
 
 test("a job survives the way through the URL, and anything else there is no job", () => {

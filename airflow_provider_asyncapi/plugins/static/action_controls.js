@@ -1,6 +1,7 @@
 /** What starts an action: the menu of a row, and the boxes and the bar for several rows. */
 
 import { ActionDialog } from "./action_dialog.js";
+import { isImmediate, useImmediateAction } from "./action_notice.js";
 import { ACTIONS, fetchEditableDags, fetchMatchingJobs, findActions, keyOf, MAX_SELECTED } from "./actions.js";
 import {
   Button,
@@ -37,6 +38,9 @@ export const SelectionContext = createContext(
   /** @type {Selection} */ ({ editable: new Set(), kept: new Map(), onAct: () => {}, onSelect: () => {} }),
 );
 
+/** Pause after which the server is asked again if it hasn't answered. */
+const RETRY_MILLISECONDS = 10_000;
+
 /**
  * Find out on which jobs the user may act: on none until the server has answered.
  *
@@ -48,9 +52,26 @@ const useEditableDags = (jobs) => {
   const dagIds = JSON.stringify([...new Set(jobs.map(({ dag_id }) => dag_id))].sort());
   useEffect(() => {
     const abort = new AbortController();
-    // Without an answer no action is offered; the list of jobs shows what is wrong with the server.
-    fetchEditableDags(JSON.parse(dagIds), abort.signal).then(setEditable, () => {});
-    return () => abort.abort();
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const load = async () => {
+      try {
+        const found = await fetchEditableDags(JSON.parse(dagIds), abort.signal);
+        if (!abort.signal.aborted) {
+          setEditable(found);
+        }
+      } catch {
+        // Until there is an answer no action is offered; the list of jobs shows what is wrong with the server.
+        if (!abort.signal.aborted) {
+          timer = setTimeout(load, RETRY_MILLISECONDS);
+        }
+      }
+    };
+    load();
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
   }, [dagIds]);
   return editable;
 };
@@ -181,7 +202,11 @@ const SelectMatching = ({ listing: { query, total }, onFound }) => {
     setIsLoading(true);
     setError("");
     try {
-      onFound(await fetchMatchingJobs(query, abort.signal));
+      const found = await fetchMatchingJobs(query, abort.signal);
+      if (abort.signal.aborted) {
+        return;
+      }
+      onFound(found);
     } catch (problem) {
       setError(problem instanceof Error ? problem.message : String(problem));
     }
@@ -237,9 +262,9 @@ const SelectionBar = ({ children, jobs, onAct, onClear }) =>
  *
  * @param {Job[]} jobs - the jobs on the page
  * @param {Listing} [listing] - the query of the list, and the number of jobs on all of its pages
- * @returns {{ before: Column[], after: Column[], bar: ReactElement | null, dialog: ReactElement | null, onAct: OnAct,
- *   editable: Set<string>, selection: Selection }} columns before and after those of the table, which are shown within
- *   the context of the selection, and what is shown above and over the table
+ * @returns {{ before: Column[], after: Column[], bar: ReactElement | null, dialog: ReactElement | null,
+ *   notice: ReactElement | null, onAct: OnAct, editable: Set<string>, selection: Selection }} columns before and after
+ *   those of the table, which are shown within the context of the selection, and what is shown above and over the table
  */
 export const useActions = (jobs, listing) => {
   const editable = useEditableDags(jobs);
@@ -262,12 +287,17 @@ export const useActions = (jobs, listing) => {
     [],
   );
   const onClear = () => setKept(new Map());
+  const { actNow, notice } = useImmediateAction(() => openerRef.current?.focus());
   const onAct = useCallback(
     /** @type {OnAct} */ (asked, opener) => {
       openerRef.current = opener;
-      setRequest(asked);
+      if (isImmediate(asked)) {
+        actNow(asked);
+      } else {
+        setRequest(asked);
+      }
     },
-    [],
+    [actNow],
   );
   const selection = useMemo(() => ({ editable, kept, onAct, onSelect }), [editable, kept, onAct, onSelect]);
   // With the selection, its bar is gone.
@@ -314,6 +344,7 @@ export const useActions = (jobs, listing) => {
     before: own.length > 0 ? [boxes] : [],
     dialog: request === undefined ? null : h(ActionDialog, { findOpener, onClose, request }),
     editable,
+    notice,
     onAct,
     selection,
   };

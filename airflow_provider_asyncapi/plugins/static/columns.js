@@ -163,24 +163,33 @@ const showTask = (job) =>
 export const COLUMNS = [
   {
     label: "State",
+    fields: ["state", "health"],
     order: "state",
     show: ({ health, state }) => h(Box, null, h(StateBadge, { state }), h(Box, null, h(HealthBadge, health))),
   },
-  { label: "Job", order: "identifier", show: showIdentifier },
-  { label: "Status", order: "status", show: showStatus },
+  { label: "Job", fields: ["identifier", "url"], order: "identifier", show: showIdentifier },
+  {
+    label: "Status",
+    fields: ["status", "reasons", "error", "attempt", "last_failure"],
+    order: "status",
+    show: showStatus,
+  },
   {
     label: "Progress",
+    fields: ["progress"],
     order: "progress",
     show: showProgress,
     fold: { into: "Status", show: (job) => (job.progress === null ? null : showProgress(job)) },
   },
   {
     label: "Task",
+    fields: ["dag_id", "run_id", "task_id", "map_index", "try_number"],
     order: "task_id",
     show: (job) => h(Box, { minW: "9rem" }, showDag(job), showRun(job), showTask(job)),
   },
   {
     label: "Connection",
+    fields: ["conn_id"],
     order: "conn_id",
     show: ({ conn_id }) => h(Wrapped, null, conn_id === null ? "–" : wrapName(conn_id)),
     fold: {
@@ -189,14 +198,35 @@ export const COLUMNS = [
         conn_id === null ? null : h(Wrapped, { ...MUTED, title: "Connection" }, wrapName(conn_id)),
     },
   },
-  { label: "Time", order: "started_at", show: showTime, fold: { into: "Status" } },
-  { label: "Polls", show: showPolls, fold: { into: "Time" } },
+  {
+    label: "Time",
+    fields: ["submitted_at", "started_at", "ended_at", "duration", "deadline", "warned_at"],
+    order: "started_at",
+    show: showTime,
+    fold: { into: "Status" },
+  },
+  { label: "Polls", fields: ["polls", "last_polled", "next_poll", "delay"], show: showPolls, fold: { into: "Time" } },
   // The column of tasks has both, too.
-  { isOptional: true, label: "Dag", order: "dag_id", show: showDag, fold: { into: "Task", show: () => null } },
-  { isOptional: true, label: "Dag Run", order: "run_id", show: showRun, fold: { into: "Task", show: () => null } },
+  {
+    isOptional: true,
+    label: "Dag",
+    fields: ["dag_id"],
+    order: "dag_id",
+    show: showDag,
+    fold: { into: "Task", show: () => null },
+  },
+  {
+    isOptional: true,
+    label: "Dag Run",
+    fields: ["run_id"],
+    order: "run_id",
+    show: showRun,
+    fold: { into: "Task", show: () => null },
+  },
   {
     isOptional: true,
     label: "Deadline",
+    fields: ["deadline"],
     order: "deadline",
     show: ({ deadline }) => h(Box, { whiteSpace: "nowrap" }, h(Moment, { moment: deadline })),
     fold: {
@@ -207,6 +237,7 @@ export const COLUMNS = [
   {
     isOptional: true,
     label: "Submitted",
+    fields: ["submitted_at"],
     show: ({ submitted_at }) => h(Box, { whiteSpace: "nowrap" }, h(Moment, { moment: submitted_at })),
     fold: {
       into: "Time",
@@ -267,8 +298,9 @@ const CHOICE_KEY = "asyncapi_columns";
 export const readChosenColumns = () => {
   try {
     const chosen = JSON.parse(localStorage.getItem(CHOICE_KEY) ?? "");
-    if (Array.isArray(chosen)) {
-      return new Set(chosen);
+    const known = COLUMNS.filter(({ label }) => Array.isArray(chosen) && chosen.includes(label));
+    if (known.length > 0) {
+      return new Set(known.map(({ label }) => label));
     }
   } catch {
     // Nothing was chosen yet, or something else has written there.
@@ -282,4 +314,18 @@ export const readChosenColumns = () => {
  * @param {Set<string>} chosen - their labels
  * @returns {void} nothing
  */
-export const storeChosenColumns = (chosen) => localStorage.setItem(CHOICE_KEY, JSON.stringify([...chosen]));
+export const storeChosenColumns = (chosen) => {
+  try {
+    localStorage.setItem(CHOICE_KEY, JSON.stringify([...chosen]));
+  } catch {
+    // The browser stores nothing for this page: the choice lasts until it is loaded again.
+  }
+};
+
+/**
+ * Return the fields of an exported file that has what the table shows.
+ *
+ * @param {Column[]} columns - the columns of the table
+ * @returns {string[]} the server's names, each once, in the order of the columns
+ */
+export const listFields = (columns) => [...new Set(columns.flatMap(({ fields }) => fields ?? []))];

@@ -216,6 +216,7 @@ export const DetailsView = ({ isTab = false, place: { dagId, mapIndex, runId, ta
       actions.editable.has(job.dag_id) ? h(RowMenu, { job, onAct: actions.onAct }) : null,
     ),
     actions.dialog,
+    actions.notice,
     h(Reasons, { health: job.health }),
     job.error === null ? null : h(Text, { color: "red.fg", overflowWrap: "anywhere" }, job.error),
     h(Facts, { facts: listFacts(job) }),

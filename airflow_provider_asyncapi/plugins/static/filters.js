@@ -2,7 +2,7 @@
 
 import { Box, Button, Flex, h, HStack, Input, NativeSelect, Text, useEffect, useRef, useState } from "./airflow.js";
 import { COLUMNS } from "./columns.js";
-import { PAGE_SIZE } from "./view.js";
+import { PAGE_SIZE, SUBMIT_FAILED } from "./view.js";
 
 /** @typedef {import("react").ReactElement} ReactElement */
 /** @typedef {import("./types.d.ts").ChangeView} ChangeView */
@@ -36,6 +36,7 @@ const STATES = [
   ...["deferred", "running", "up_for_reschedule", "up_for_retry", "queued", "success", "failed", "skipped"].map(
     (value) => ({ label: value.replaceAll("_", " "), value }),
   ),
+  { label: "submit failed", value: SUBMIT_FAILED },
 ];
 const GROUPINGS = [
   { label: "Not grouped", value: "" },
@@ -125,7 +126,7 @@ export const Filters = ({ change, connections, groups, isOfOneDag, view }) => {
     h(SearchBox, {
       label: "Search jobs",
       onSearch: (search) => change({ search }),
-      placeholder: "Search by Dag, run, task, connection or job",
+      placeholder: "Search by Dag, run, task, connection, job or error",
       search: view.search,
       w: { base: "full", md: "24rem" },
     }),

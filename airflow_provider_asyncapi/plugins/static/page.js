@@ -2,7 +2,7 @@
 
 import { SelectionContext, useActions } from "./action_controls.js";
 import { Box, Button, Flex, h, Heading, Spinner, useState } from "./airflow.js";
-import { COLUMNS, readChosenColumns, storeChosenColumns } from "./columns.js";
+import { COLUMNS, listFields, readChosenColumns, storeChosenColumns } from "./columns.js";
 import { DetailsView } from "./details.js";
 import { ColumnChooser, Filters, Pages } from "./filters.js";
 import { isOpenedFromList } from "./links.js";
@@ -83,11 +83,16 @@ const ListView = ({ change, place, view }) => {
       h(
         Button,
         { asChild: true, size: "sm", variant: "outline" },
-        h("a", { download: "", href: urlOf("jobs.csv", buildExportQuery(query)).href }, "Export as CSV"),
+        h(
+          "a",
+          { download: "", href: urlOf("jobs.csv", buildExportQuery(query, listFields(shown))).href },
+          "Export as CSV",
+        ),
       ),
     ),
     actions.bar,
     actions.dialog,
+    actions.notice,
     error === undefined ? null : h(Problem, { message: error }),
     jobs === undefined
       ? error === undefined && h(Flex, { justifyContent: "center", py: 10 }, h(Spinner, { "aria-label": "Loading" }))

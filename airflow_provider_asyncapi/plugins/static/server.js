@@ -55,6 +55,19 @@ export const requestJson = async (url, options = {}) => {
 };
 
 /**
+ * Find out whether an answer has the server's time, as all that the page loads again and again.
+ *
+ * @param {unknown} data - any JSON: a proxy may have answered instead
+ * @returns {data is { now: string }} whether it has
+ */
+const hasTime = (data) =>
+  typeof data === "object" &&
+  data !== null &&
+  "now" in data &&
+  typeof data.now === "string" &&
+  !Number.isNaN(Date.parse(data.now));
+
+/**
  * Load what a URL answers, and load it again every few seconds while the page is visible.
  *
  * @template {{ now: string }} T
@@ -80,12 +93,15 @@ export const useAnswer = (url, refreshSeconds = REFRESH_SECONDS) => {
       clearTimeout(timer);
       if (document.visibilityState === "visible") {
         try {
-          const data = /** @type {T} */ (await requestJson(new URL(url), { signal: abort.signal }));
+          const data = await requestJson(new URL(url), { signal: abort.signal });
           if (abort.signal.aborted || own !== turn) {
             return;
           }
+          if (!hasTime(data)) {
+            throw new ServerError("The answer isn't one of this page's server. Load the page again.", 200);
+          }
           setClock(data.now);
-          setAnswer({ data, url });
+          setAnswer({ data: /** @type {T} */ (data), url });
         } catch (error) {
           if (abort.signal.aborted || own !== turn) {
             return;

@@ -80,6 +80,8 @@ export type Column = {
   isOptional?: boolean;
   /** What the header shows in place of the label. */
   header?: ReactNode;
+  /** What an exported file has of this column: the server's names. */
+  fields?: string[];
   /** The server's name for the order by this column, if there is one. */
   order?: string;
   /** Where the content goes if the table has no room for the column. */

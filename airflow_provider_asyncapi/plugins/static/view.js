@@ -8,6 +8,8 @@ import { useCallback, useEffect, useMemo, useRef, useSearchParams } from "./airf
 /** @typedef {import("./types.d.ts").PageProps} PageProps */
 
 export const PAGE_SIZE = 50;
+/** The value by which the filter of states selects submits that have failed. */
+export const SUBMIT_FAILED = "submit_failed";
 const PREFIX = "jobs_";
 
 /** @type {View} */
@@ -81,8 +83,9 @@ export const buildQuery = (view, { dagId, mapIndex, runId, taskId }) => {
     offset: view.offset,
     order_by: GROUP_ORDERS.get(view.by) ?? view.order,
     run_id: runId,
+    kind: view.state === SUBMIT_FAILED ? "submit" : undefined,
     search: view.search,
-    state: view.state,
+    state: view.state === SUBMIT_FAILED ? undefined : view.state,
     task_id: taskId,
   };
   const query = encodeQuery(values);
@@ -98,12 +101,14 @@ export const buildQuery = (view, { dagId, mapIndex, runId, taskId }) => {
  * Return the query of the file with all jobs of a view.
  *
  * @param {string} query - the query of the list
+ * @param {string[]} fields - what the file has of each job, in this order
  * @returns {string} the query without the page
  */
-export const buildExportQuery = (query) => {
+export const buildExportQuery = (query, fields) => {
   const all = new URLSearchParams(query);
   all.delete("limit");
   all.delete("offset");
+  fields.forEach((field) => all.append("column", field));
   return all.toString();
 };
 

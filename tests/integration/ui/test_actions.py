@@ -81,9 +81,12 @@ def test_a_job_is_polled_from_its_own_view(runs: dict[str, str], open_as: OpenAs
     row(page, "many-1").get_by_role("link", name="Details of").click()
     page.get_by_role("button", name="Actions on job many-1").click()
     page.get_by_role("menuitem", name="Poll now").click()
-    dialog = page.get_by_role("alertdialog", name="Poll now: 1 job")
-    dialog.get_by_role("button", name="Poll now").click()
-    expect(dialog).to_contain_text("The triggerer polls the job within seconds.")
+    # It changes nothing remote, so nobody is asked.
+    told = page.get_by_role("status").filter(has_text="Poll now, job many-1")
+    expect(told).to_contain_text("The triggerer polls the job within seconds.")
+    told.get_by_role("button", name="Dismiss").click()
+    expect(told).to_have_count(0)
+    expect(page.get_by_role("button", name="Actions on job many-1")).to_be_focused()
 
 
 def test_selected_jobs_are_acted_on_together(jobs: Jobs, runs: dict[str, str], open_as: OpenAs) -> None:
@@ -131,9 +134,9 @@ def test_a_request_of_another_site_is_refused(runs: dict[str, str], open_as: Ope
 def test_a_user_whose_login_has_expired_is_told_so(runs: dict[str, str], open_as: OpenAs) -> None:
     # A window of its own, so that the other pages of the user stay logged in.
     page = open_jobs(open_as, "admin", "many-", locale="en-GB")
-    dialog = choose(page, "many-1", "Poll now")
+    dialog = choose(page, "many-1", "Submit again")
     page.context.clear_cookies()
-    dialog.get_by_role("button", name="Poll now").click()
+    dialog.get_by_role("button", name="Submit again").click()
     expect(dialog.get_by_role("alert")).to_have_text("You are no longer logged in. Load the page again to log in.")
     expect(dialog).to_contain_text("Nothing is known to have been done about 1 job.")
 

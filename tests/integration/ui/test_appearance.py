@@ -265,7 +265,14 @@ def test_the_list_starts_with_jobs_at_risk_and_is_grouped_narrowed_down_and_expo
     expect(rows).to_have_count(2)
     with page.expect_download() as download:
         page.get_by_role("link", name="Export as CSV").click()
+    # It tells what it has: the filters, and the time.
+    assert re.fullmatch(r"async-api-jobs-waiting-2026-01-31-\d{8}T\d{4}Z\.csv", download.value.suggested_filename)
     exported = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8"))))
+    names = list(exported[0])
+    assert names[:4] == ["state", "health", "identifier", "url"]
+    # Without the columns that the table doesn't show.
+    assert names.index("progress") < names.index("dag_id") < names.index("conn_id") < names.index("polls")
+    assert "kind" not in names
     assert [(job["identifier"], job["conn_id"], job["health"]) for job in exported] == [
         (REFUNDS, "vendor", "warning"),
         (CUSTOMERS, "lakehouse", "ok"),

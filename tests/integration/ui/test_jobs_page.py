@@ -24,10 +24,12 @@ def runs(jobs: Jobs) -> Iterator[dict[str, str]]:
     jobs.set_state("again-1", "FAILED", reason="The node was lost.")
     jobs.set_state("again-2", "RUNNING")
     jobs.server.respond_to("POST /submit/again", reply({"id": "again-1"}, 201), reply({"id": "again-2"}, 201))
+    jobs.server.respond_to("POST /submit/refused", reply({"title": "The report is unknown."}, 400))
     started = {
         # The first test looks at this one.
         "e-2": jobs.start("open_exports", "e-2"),
         "again": jobs.airflow.client.trigger("open_again", {"name": "again", "page": f"{jobs.server.url}/page"}),
+        "refused": jobs.airflow.client.trigger("open_exports", {"name": "refused", "page": jobs.server.url}),
         "archive-7": jobs.start("open_late", "archive-7", "RUNNING", percent=1),
         "e-3": jobs.start("open_exports", "e-3"),
         "e-1": jobs.start("open_exports", "e-1", "RUNNING", percent=40),
@@ -153,6 +155,22 @@ def test_jobs_are_found_filtered_and_sorted_and_the_address_keeps_it(runs: dict[
     page.get_by_role("button", name=re.compile("^Waiting")).click()
     expect(row(page, "e-1")).to_be_visible()
     expect(row(page, "locked")).to_have_count(0)
+
+
+def test_submits_that_have_failed_are_found_by_a_filter_and_by_their_error(
+    jobs: Jobs, runs: dict[str, str], open_as: OpenAs
+) -> None:
+    page = open_as("admin", PAGE)
+    page.get_by_label("State", exact=True).select_option("submit failed")
+    refused = page.locator("tbody tr")
+    expect(refused).to_have_count(1)
+    expect(refused).to_contain_text("The report is unknown.")
+    expect(refused).to_contain_text("export.submit")
+    page.get_by_label("State", exact=True).select_option("Any state")
+    expect(row(page, "e-1")).to_be_visible()
+    page.get_by_label("Search jobs").fill("report IS unknown")
+    expect(refused).to_have_count(1)
+    expect(refused).to_contain_text("submit failed")
 
 
 def test_the_links_lead_to_the_task_its_log_its_run_and_the_job(runs: dict[str, str], open_as: OpenAs) -> None:

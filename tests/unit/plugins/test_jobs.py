@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -299,6 +297,8 @@ def three(database: Database) -> Database:
         ({"state": ["failed", "success"]}, ["alpha", "99"]),
         ({"state": "none"}, []),
         ({"group": "failed"}, ["alpha"]),
+        ({"kind": "submit"}, []),
+        ({"kind": "wait", "group": "done"}, ["99"]),
         ({"group": "done"}, ["99"]),
         ({"search": "LPHA"}, ["alpha"]),
         ({"search": "other"}, ["alpha"]),
@@ -360,6 +360,7 @@ def test_the_counts_are_of_all_pages_and_the_groups_of_all_groups(three: Databas
         {"conn_id": "\0"},
         {"conn_id": "x" * 251},
         {"find": "typo"},
+        {"kind": "fetch"},
     ],
     ids=str,
 )
@@ -424,6 +425,24 @@ def test_too_many_states_are_refused(client_of: Any, path: str) -> None:
     assert answer.json()["detail"][0]["loc"] == ["query", "state"]
 
 
+def test_failed_submits_are_found_by_a_filter_and_by_their_task_and_error(
+    database: Database, client_of: Any, ask: Any
+) -> None:
+    wait = {"kind": "submit", "asyncapi_conn_id": "vendor", "started_at": moment(minutes=2), "deadline": None}
+    poll = {"at": moment(minutes=1), "pause": None, "error": "POST /jobs answered 400: No such report"}
+    submit = {"task_id": "export.submit", "state": "failed", "xcoms": {"job_wait": wait, "job_poll": poll}}
+    database.add_tasks(
+        database.add_run("exports"),
+        [submit, {"state": "failed", "xcoms": xcoms("j-1", error="answered 503")}, {"task_id": "b", "xcoms": {"x": 1}}],
+    )
+    for query in ({"kind": "submit"}, {"search": "no SUCH report"}, {"search": "export.sub"}):
+        for more in ({}, {"health": ["ok"]}, {"order_by": "risk"}, {"order_by": "identifier"}):
+            found = client_of().get("/jobs", params={**query, **more}).json()
+            assert ([job["task_id"] for job in found["jobs"]], found["total"]) == (["export.submit"], 1), (query, more)
+    assert ask(kind="wait") == ["j-1"]
+    assert ask(search="answered 503") == ["j-1"]
+
+
 def test_a_cleared_task_is_found_by_its_state(database: Database, ask: Any) -> None:
     tasks: list[dict[str, Any]] = [
         {"task_id": "a", "state": None, "xcoms": xcoms("cleared")},
@@ -432,42 +451,6 @@ def test_a_cleared_task_is_found_by_its_state(database: Database, ask: Any) -> N
     database.add_tasks(database.add_run("exports"), tasks)
     assert ask(state="none") == ["cleared"]
     assert set(ask(state=["none", "deferred"])) == {"cleared", "other"}
-
-
-def read_csv(client: TestClient, **query: Any) -> list[dict[str, str]]:
-    answer = client.get("/jobs.csv", params=query)
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    assert answer.headers["content-disposition"] == 'attachment; filename="async-api-jobs.csv"'
-    assert answer.headers["cache-control"] == "no-store"
-    return list(csv.DictReader(io.StringIO(answer.text)))
-
-
-def test_the_jobs_of_the_same_filters_are_exported(three: Database, client_of: Any) -> None:
-    rows = read_csv(client_of(), order_by="identifier")
-    assert [row["identifier"] for row in rows] == ["99", "alpha", "beta"]
-    assert [row["identifier"] for row in read_csv(client_of(), group="failed")] == ["alpha"]
-    assert rows[2] | {"health": "ok", "progress": "0.5", "started_at": "2026-01-31T11:57:00+00:00"} == rows[2]
-    assert read_csv(client_of("reader")) == []
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"])
-def test_no_cell_is_a_formula(database: Database, client_of: Any, text: str) -> None:
-    made = xcoms(text, status=text, error=text, conn_id=text)
-    database.add_tasks(database.add_run("exports"), [{"xcoms": made}])
-    (row,) = read_csv(client_of())
-    for name in ("identifier", "status", "error", "conn_id"):
-        assert row[name] == f"'{text}", name
-
-
-def test_a_file_is_bounded(database: Database, client_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_asyncapi.plugins.jobs.MAX_ROWS", 3)
-    tasks = [{"map_index": number, "xcoms": xcoms(f"j-{number}")} for number in range(5)]
-    database.add_tasks(database.add_run("exports"), tasks)
-    database.statements.clear()
-    assert len(read_csv(client_of())) == 3
-    # The DAGs that may be read, the jobs.
-    assert len(database.statements) == 2
 
 
 def test_the_api_is_documented(client_of: Any) -> None:
