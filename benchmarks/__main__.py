@@ -24,6 +24,7 @@ NAMES = (
     "signing",
     "profiles",
     "page",
+    "page_browser",
 )
 
 

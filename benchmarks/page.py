@@ -81,14 +81,14 @@ def _measure_database(arguments: argparse.Namespace) -> None:
 
     engine = create_engine(arguments.url)
     database = Database(engine)
-    _fill(database, arguments.jobs)
+    fill(database, arguments.jobs)
     rows = _measure(database, arguments)
     engine.dispose()
     head = (f"{arguments.jobs} waits, {arguments.databases[0]}", "ms (median)", "ms (least)", "queries", "ratio")
     table("The page of jobs; the ratio is to Airflow's list", [head, *rows])
 
 
-def _fill(database: Any, jobs: int) -> None:
+def fill(database: Any, jobs: int) -> None:
     """Store the waits: two thirds are deferred, a twelfth has an error, the others have ended."""
     from tests.unit.plugins.airflow_database import moment, xcoms  # noqa: PLC0415 - imports Airflow
 
