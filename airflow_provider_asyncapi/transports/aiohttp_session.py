@@ -7,6 +7,8 @@ cookies, and redirects left to the flow. What differs, since aiohttp's public in
 - A request that needs a new connection closes the idle ones to the same server first.
 - Idle connections are reused in turn, so that connections that were needed only once stay open as long as others are
   used.
+- The head of the response to a request without a body has to be complete within the read timeout: silence is measured
+  to the head, and between the pieces of the body.
 - After ``Expect: 100-continue``, the body is sent only once the server asks for it.
 """
 
@@ -79,12 +81,14 @@ class _SessionRequest:
     """
     The parts of a request that are the same each time.
 
+    :param has_body: whether the request has a body.
     :param unset: the header fields that aiohttp would add to a body.
     """
 
     server: _ServerLimits
     url: URL
     headers: CIMultiDict[str]
+    has_body: bool
     unset: tuple[str, ...] | None
 
 
@@ -105,10 +109,12 @@ class SessionClient:
         # A server is forgotten with the last request to it, since redirects may lead to any number of servers.
         self._servers: WeakValueDictionary[str, _ServerLimits] = WeakValueDictionary()
         self._connector = SessionConnector(settings, tls)
+        self._timeout = aiohttp.ClientTimeout(connect=settings.connect_timeout, sock_read=settings.read_timeout)
+        self._timeout_without_body = aiohttp.ClientTimeout(connect=settings.connect_timeout)
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(connect=settings.connect_timeout, sock_read=settings.read_timeout),
+            timeout=self._timeout,
             auto_decompress=False,
             request_class=_ExactRequest,
             max_line_size=LONGEST_LINE,
@@ -127,9 +133,10 @@ class SessionClient:
             server = self._servers[authority] = _ServerLimits(self._limit)
         # The query is given as a part of the path, since yarl drops a question mark without a query.
         exact = URL.build(scheme=scheme, authority=authority, path=request_target(url), encoded=True)
-        has_body = size_of(request.body) > 0 or request.method not in ("GET", "HEAD")
-        unset = ("Content-Type",) if has_body and "Content-Type" not in complete else None
-        return _SessionRequest(server, exact, complete, unset)
+        has_body = bool(request.body)
+        may_have_body = size_of(request.body) > 0 or request.method not in ("GET", "HEAD")
+        unset = ("Content-Type",) if may_have_body and "Content-Type" not in complete else None
+        return _SessionRequest(server, exact, complete, has_body, unset)
 
     async def send(self, effect: Send, prepared: _SessionRequest, needed_until: float) -> tuple[Response, float]:
         """Send a request over the session, and return the response and the seconds of waiting for a connection."""
@@ -176,7 +183,11 @@ class SessionClient:
         request = effect.request
         deadline = ExchangeDeadline(request, self._settings.read_timeout, self._steady, needed_until)
         exchange = SessionExchange(
-            request, prepared.server.opening, deadline, needs_new_connection=needs_new_connection
+            request,
+            prepared.server.opening,
+            deadline,
+            limits_silence=not prepared.has_body,
+            needs_new_connection=needs_new_connection,
         )
         token = current_exchange.set(exchange)
         upload = Upload.of(request, deadline)
@@ -214,6 +225,7 @@ class SessionClient:
             allow_redirects=False,
             proxy=proxy.url if proxy else None,
             proxy_headers=proxy.headers if proxy else None,
+            timeout=self._timeout if prepared.has_body else self._timeout_without_body,
         )
         exchange.is_answered = True
         try:
@@ -228,9 +240,11 @@ class SessionClient:
             else:
                 # Otherwise aiohttp would send the rest of the body.
                 answer.close()
+        # The end of the connection may look like the end of the body.
         if exchange.is_aborted:
-            # The end of the connection may look like the end of the body.
             raise deadline.error()
+        if exchange.is_silent:
+            raise TimeoutError
         if upload is not None:
             upload.check_response(response)
         return response
@@ -246,6 +260,8 @@ class SessionClient:
         request, settings, deadline = exchange.request, self._settings, exchange.deadline
         if exchange.is_aborted or (deadline.remaining() <= 0 and isinstance(error, TimeoutError)):
             return deadline.error(sent=exchange.is_connected)
+        if exchange.is_silent:
+            return translate_error(settings, request, TimeoutError(), connecting=False)
         if not exchange.is_connected:
             # This time limit may have been reached before the look-up reports its own.
             is_looking_up = self._connector.is_looking_up((self._proxy or prepared).url.host)

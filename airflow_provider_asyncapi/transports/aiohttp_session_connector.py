@@ -20,14 +20,17 @@ class SessionExchange:
     """
     A request that is being sent, for the connector.
 
-    Once it has a connection, its time limit aborts the connection: asyncio.timeout() costs as much as reading the
-    response.
+    Once it has a connection, a timer aborts the connection at the time limit: asyncio.timeout() costs as much as
+    reading the response. If the request has no body, the same timer limits the silence of the server, since aiohttp
+    would set two more.
 
     :param opening: limits the number of connections that are opened at the same time.
+    :param limits_silence: whether the timer also limits the silence, so that aiohttp needn't.
     :param needs_new_connection: whether it needs a new connection.
     :ivar is_new: whether a connection was opened for it.
     :ivar is_answered: whether the head of the response has been received.
     :ivar is_aborted: whether the connection was aborted at the time limit.
+    :ivar is_silent: whether the connection was aborted because the server was silent.
     """
 
     __slots__ = (
@@ -38,17 +41,25 @@ class SessionExchange:
         "is_aborted",
         "is_answered",
         "is_new",
+        "is_silent",
+        "limits_silence",
         "needs_new_connection",
         "opening",
         "request",
     )
 
     def __init__(
-        self, request: Request, opening: asyncio.Semaphore, deadline: ExchangeDeadline, *, needs_new_connection: bool
+        self,
+        request: Request,
+        opening: asyncio.Semaphore,
+        deadline: ExchangeDeadline,
+        *,
+        limits_silence: bool,
+        needs_new_connection: bool,
     ) -> None:
         self.request, self.opening, self.deadline = request, opening, deadline
-        self.needs_new_connection = needs_new_connection
-        self.is_new = self.is_answered = self.is_aborted = False
+        self.limits_silence, self.needs_new_connection = limits_silence, needs_new_connection
+        self.is_new = self.is_answered = self.is_aborted = self.is_silent = False
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -74,7 +85,10 @@ class SessionExchange:
     def use_connection(self, transport: asyncio.Transport | None) -> None:
         """Send the request over a connection, until the deadline."""
         self._transport = transport
-        self.limit_time(self.deadline.remaining())
+        if self.limits_silence:
+            self._limit_time_and_silence()
+        else:
+            self.limit_time(self.deadline.remaining())
 
     def limit_time(self, seconds: float | None) -> None:
         """Set the remaining seconds; None for no limit."""
@@ -90,6 +104,22 @@ class SessionExchange:
         """Close the connection at once: closing it in turn would wait until the server has accepted all data."""
         if self._transport is not None:
             self._transport.abort()
+
+    def _limit_time_and_silence(self) -> None:
+        """Set one timer for whichever limit is reached first."""
+        left, silence = self.deadline.remaining(), self.deadline.remaining_silence()
+        if silence < left:
+            self._timer = self._loop.call_later(silence, self._check_silence, self.deadline.data_at)
+        else:
+            self.limit_time(left)
+
+    def _check_silence(self, data_at: float) -> None:
+        """Abort the connection unless data has arrived since."""
+        if self.deadline.data_at == data_at:
+            self.is_silent = True
+            self.abort()
+        else:
+            self._limit_time_and_silence()
 
     def _abort_at_deadline(self) -> None:
         self.is_aborted = True

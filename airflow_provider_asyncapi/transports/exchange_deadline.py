@@ -26,9 +26,19 @@ class ExchangeDeadline:
     :param read_timeout: longest silence of the server, in seconds.
     :param steady: a clock that is never put back, in seconds.
     :param needed_until: time from which the response is no longer needed, on that clock.
+    :ivar data_at: time on that clock at which the last data arrived, or a time limit began.
     """
 
-    __slots__ = ("_latest", "_limit_text", "_needed_until", "_read_timeout", "_request", "_steady", "seconds")
+    __slots__ = (
+        "_latest",
+        "_limit_text",
+        "_needed_until",
+        "_read_timeout",
+        "_request",
+        "_steady",
+        "data_at",
+        "seconds",
+    )
 
     def __init__(
         self, request: Request, read_timeout: float, steady: Callable[[], float], needed_until: float = math.inf
@@ -39,7 +49,8 @@ class ExchangeDeadline:
 
     def restart(self) -> None:
         """Begin the time limit now."""
-        self._latest = min(self._steady() + self.seconds, self._needed_until)
+        self.data_at = self._steady()
+        self._latest = min(self.data_at + self.seconds, self._needed_until)
 
     def expect_response(self) -> None:
         """Begin the time limit of the whole response now."""
@@ -51,9 +62,14 @@ class ExchangeDeadline:
         self._limit_text, self.seconds = "the server accepted no data of the request's body for", self._read_timeout
         self.restart()
 
-    def now(self) -> float:
-        """Return the time on the steady clock."""
-        return self._steady()
+    def record_data(self) -> float:
+        """Record that data has arrived, and return the time on the steady clock."""
+        self.data_at = self._steady()
+        return self.data_at
+
+    def remaining_silence(self) -> float:
+        """Return the seconds for which the server may still send no data, whatever time is left."""
+        return self.data_at + self._read_timeout - self._steady()
 
     def remaining(self) -> float:
         """Return the remaining seconds."""
@@ -66,11 +82,11 @@ class ExchangeDeadline:
 
     def check(self) -> None:
         """
-        Check that there is time left.
+        Check that there is time left when data has arrived.
 
         :raises TransportError: if there is none.
         """
-        if self.remaining() <= 0:
+        if self._latest <= self.record_data():
             raise self.error()
 
     def error(self, *, sent: bool = True) -> TransportError:

@@ -41,7 +41,7 @@ class Receiver:
     ) -> None:
         headers = Headers((_decode_header(name), _decode_header(value)) for name, value in fields)
         self._deadline = deadline
-        self._response = Response(status, headers, url=send.request.url, answered_at=deadline.now())
+        self._response = Response(status, headers, url=send.request.url, answered_at=deadline.record_data())
         self._send = send
         self._sink = send.sink if self._response.ok else None
         # One chunk in most responses, which isn't copied.
