@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from demo.airflow.configuration import free_port
+from tests.beside import Begun, begin, beside
 from tests.cluster.callers import call, call_at_once, signed
 from tests.cluster.cluster import Cluster, process_at
 from tests.cluster.control import HOLD_AFTER
@@ -75,6 +76,13 @@ def waiting(start, silent, started_server) -> dict[str, Run]:
     return runs
 
 
+@pytest.fixture(scope="module")
+def begun(request, waiting, other_server, cluster, api, start) -> Iterator[Begun]:
+    given = {"waiting": waiting, "other_server": other_server, "cluster": cluster, "api": api, "start": start}
+    with begin(request, **given) as tests:
+        yield tests
+
+
 def callback_of(run: Run) -> str:
     url = run.report().jobs[-1].callback
     assert url is not None
@@ -90,6 +98,7 @@ def check_done(run: Run, *, tries: int = 1) -> None:
     assert run.job().polls == ()
 
 
+@beside
 def test_a_callback_resumes_its_task_at_once(waiting):
     run = waiting["at-once"]
     assert call(callback_of(run), DONE) == 200
@@ -100,6 +109,7 @@ def test_a_callback_resumes_its_task_at_once(waiting):
     run.check()
 
 
+@beside
 def test_the_same_callback_at_two_servers_at_once_is_one(waiting, other_server):
     run = waiting["twice"]
     urls = [callback_of(run), f"{other_server}{urlsplit(callback_of(run)).path}"] * 5
@@ -109,6 +119,7 @@ def test_the_same_callback_at_two_servers_at_once_is_one(waiting, other_server):
     assert len(calls["calls"]) == 1
 
 
+@beside
 def test_news_from_before_the_end_that_come_after_it_change_nothing(waiting):
     run, url = waiting["in-disorder"], callback_of(waiting["in-disorder"])
     assert call(url, {"state": "running", "at": 1}) == 200
@@ -119,6 +130,7 @@ def test_news_from_before_the_end_that_come_after_it_change_nothing(waiting):
     check_done(run)
 
 
+@beside
 def test_who_was_not_asked_changes_nothing(waiting):
     run, url = waiting["stranger"], callback_of(waiting["stranger"])
     head, _, reference = url.rpartition("/")
@@ -142,6 +154,7 @@ def test_who_was_not_asked_changes_nothing(waiting):
     check_done(run)
 
 
+@beside
 def test_a_callback_for_what_was_cleared_is_refused_and_the_new_one_taken(waiting):
     run, old = waiting["cleared"], callback_of(waiting["cleared"])
     run.cluster.client.clear(run.dag_id, run.run_id, "job.submit", "job.wait")
@@ -154,6 +167,7 @@ def test_a_callback_for_what_was_cleared_is_refused_and_the_new_one_taken(waitin
     assert (first.cancels, second.cancels) == (1, 0), run.describe_jobs()
 
 
+@beside
 def test_a_signed_callback_is_taken_only_with_its_signature(waiting):
     run, url = waiting["signed"], callback_of(waiting["signed"])
     now = time.time()
@@ -165,6 +179,7 @@ def test_a_signed_callback_is_taken_only_with_its_signature(waiting):
     check_done(run)
 
 
+@beside
 def test_a_callback_finds_its_job_by_the_identifier_where_one_url_is_called_for_all(waiting, cluster):
     run = waiting["named"]
     url = f"{cluster.url}/asyncapi/callbacks/connections/signing"
@@ -175,6 +190,7 @@ def test_a_callback_finds_its_job_by_the_identifier_where_one_url_is_called_for_
     check_done(run)
 
 
+@beside
 def test_a_hint_makes_one_poll(waiting, api):
     run = waiting["hinted"]
     polls = len(run.job().polls)
@@ -188,6 +204,7 @@ def test_a_hint_makes_one_poll(waiting, api):
     assert len(run.job().polls) == polls + 2, run.describe_jobs()
 
 
+@beside
 def test_a_callback_changes_nothing_of_a_task_that_was_ended_by_hand(waiting):
     run = waiting["ended-by-hand"]
     run.cluster.client.mark(run.dag_id, run.run_id, "job.wait", "failed", map_index=0)
@@ -198,6 +215,7 @@ def test_a_callback_changes_nothing_of_a_task_that_was_ended_by_hand(waiting):
     run.check(cancels=1)
 
 
+@beside
 def test_a_callback_before_the_answer_to_the_submit_is_kept(api, start):
     api.plan("before-the-answer/0", "submit", HOLD_AFTER)
     run = start("calling", "before-the-answer", seconds=FOR_LONG)
@@ -208,6 +226,7 @@ def test_a_callback_before_the_answer_to_the_submit_is_kept(api, start):
     run.check()
 
 
+@beside
 def test_a_callback_that_an_earlier_try_was_promised_is_kept_for_the_next(api, start):
     api.plan("earlier-try/0", "submit", HOLD_AFTER)
     run = start("calling", "earlier-try", seconds=FOR_LONG)
@@ -220,6 +239,7 @@ def test_a_callback_that_an_earlier_try_was_promised_is_kept_for_the_next(api, s
     run.check(submits=2)
 
 
+@beside
 def test_a_callback_between_the_worker_and_the_triggerer_is_not_lost(start):
     run = start("calling", "in-between", seconds=FOR_LONG)
     run.until(lambda: run.cluster.states(run.run_id, "job.wait") == ["deferred"])

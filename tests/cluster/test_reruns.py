@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
 
+from tests.beside import Begun, begin, beside
 from tests.cluster.cluster import TRIGGERERS, Cluster, process_at
 from tests.cluster.control import HOLD_AFTER, NONE, Control, Fault
 from tests.cluster.runs import FOR_LONG, Run
@@ -79,6 +80,13 @@ def killed(api: Control, start: Callable[..., Run]) -> dict[str, Run]:
     return runs
 
 
+@pytest.fixture(scope="module")
+def begun(request: pytest.FixtureRequest, api: Control, killed: dict[str, Run]) -> Iterator[Begun]:
+    with begin(request, api=api, killed=killed) as tests:
+        yield tests
+
+
+@beside
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_task_that_is_killed_runs_its_job_again_once(api: Control, killed: dict[str, Run], name: str) -> None:
     scenario, run = SCENARIOS[name], killed[name]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.beside import Begun, begin, beside
 from tests.cluster.cluster import process_at
 from tests.cluster.control import HOLD_BEFORE
 from tests.cluster.runs import FOR_LONG, MOMENTS, Run
@@ -106,6 +107,12 @@ def killed(api, start, pollers, limited) -> dict[str, Run]:
     return runs
 
 
+@pytest.fixture(scope="module")
+def begun(request, api, pollers) -> Iterator[Begun]:
+    with begin(request, api=api, pollers=pollers) as tests:
+        yield tests
+
+
 def _held(name: str, step: str) -> str:
     """Return the name under which a fault is planned; a login belongs to a connection, not to a job."""
     return name if step == "login" else f"{name}/0"
@@ -128,6 +135,7 @@ def hold_poll(api, run: Run) -> Process:
     return process_at(*api.held_at(f"{run.run_id}/0", "status"))
 
 
+@beside
 def test_a_wait_on_a_worker_that_is_stopped_goes_on_in_the_next_try(api, pollers):
     run = pollers["stopped"]
     task = hold_poll(api, run)
@@ -141,6 +149,7 @@ def test_a_wait_on_a_worker_that_is_stopped_goes_on_in_the_next_try(api, pollers
     run.check()
 
 
+@beside
 def test_a_wait_on_a_worker_that_is_marked_as_failed_cancels_its_job(api, pollers):
     run = pollers["poking-marked"]
     hold_poll(api, run)
