@@ -131,6 +131,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer, r
             "secrets": secrets_backend(home / "connections.json"),
             # So that a machine that is busy with the browser loses no tasks (default 5).
             "workers": {"execution_api_timeout": "30"},
+            # So that the jobs of a triggerer that was killed aren't left without one for half a minute.
+            "triggerer": {"job_heartbeat_sec": "2", "triggerer_health_check_threshold": "10"},
             "core": {
                 "auth_manager": "restricted.RestrictedAuthManager",
                 "simple_auth_manager_users": "admin:admin,reader:viewer",

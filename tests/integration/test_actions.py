@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.beside import Begun, begin, beside
 from tests.loopback import Asked, Behaviour, Server, reply
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -107,10 +108,19 @@ class Run:
 def run(run_dag: Any, airflow: Any, vendor: Vendor) -> Iterator[Run]:
     run = Run(airflow, run_dag.start(DAG, {"url": vendor.server.url}))
     run.wait_until(lambda: {name: run.states().get(name) for name in WAITING} == WAITING)
+    # Airflow tells no trigger of a Clear that comes before it has started.
+    run.wait_until(lambda: all(f"/{name}/-1/1 (ID" in run.log(name) for name in DEFERRED))
     yield run
     airflow.client.mark_run(DAG, run.run_id, "failed")
 
 
+@pytest.fixture(scope="module")
+def begun(request: pytest.FixtureRequest, run: Run, vendor: Vendor) -> Iterator[Begun]:
+    with begin(request, run=run, vendor=vendor) as tests:
+        yield tests
+
+
+@beside
 def test_a_cancelled_job_is_cancelled_at_the_api_and_its_task_fails(run: Run, vendor: Vendor) -> None:
     result = run.act("cancel", "cancelled")
     assert result["ok"] is True, result
@@ -131,6 +141,7 @@ def test_a_cancelled_job_is_cancelled_at_the_api_and_its_task_fails(run: Run, ve
     assert vendor.server.url not in entry["extra"]
 
 
+@beside
 def test_a_second_user_is_told_that_the_job_is_cancelled(run: Run, vendor: Vendor) -> None:
     run.wait_until(lambda: run.states()["cancelled"] == "failed")
     result = run.act("cancel", "cancelled")
@@ -138,6 +149,7 @@ def test_a_second_user_is_told_that_the_job_is_cancelled(run: Run, vendor: Vendo
     assert vendor.deletes("cancelled-1") == 1
 
 
+@beside
 def test_of_two_users_who_cancel_at_once_one_does(run: Run, vendor: Vendor) -> None:
     with ThreadPoolExecutor(2) as pool:
         results = [future.result() for future in [pool.submit(run.act, "cancel", "alone") for _ in range(2)]]
@@ -147,6 +159,7 @@ def test_of_two_users_who_cancel_at_once_one_does(run: Run, vendor: Vendor) -> N
     assert vendor.counts["POST /submit/alone"] == 1
 
 
+@beside
 def test_a_wait_without_a_cancel_request_fails_and_says_so(run: Run, vendor: Vendor) -> None:
     result = run.act("cancel", "kept")
     assert result["message"] == "A worker fails the task. There is no cancel request, so the job may still be running."
@@ -155,6 +168,7 @@ def test_a_wait_without_a_cancel_request_fails_and_says_so(run: Run, vendor: Ven
     assert vendor.deletes("kept-1") == 0
 
 
+@beside
 def test_the_next_try_cancels_the_job_if_the_worker_is_killed_before_it_has(run: Run, vendor: Vendor) -> None:
     assert run.act("cancel", "killed")["ok"] is True
     run.wait_until(lambda: run.states()["killed"] == "failed")
@@ -164,6 +178,7 @@ def test_the_next_try_cancels_the_job_if_the_worker_is_killed_before_it_has(run:
     assert run.tries()["killed"] == 2
 
 
+@beside
 def test_a_job_is_polled_on_request_without_a_worker(run: Run, vendor: Vendor) -> None:
     polls = vendor.polls("polled-1")
     assert run.act("poll", "polled")["ok"] is True
@@ -177,6 +192,7 @@ def test_a_job_is_polled_on_request_without_a_worker(run: Run, vendor: Vendor) -
     assert vendor.polls("polled-1") == polls + 2
 
 
+@beside
 @pytest.mark.parametrize("name", ["again", "alone_again"])
 def test_of_two_users_who_submit_again_at_once_one_does(run: Run, vendor: Vendor, name: str) -> None:
     with ThreadPoolExecutor(2) as pool:
@@ -195,6 +211,7 @@ def test_of_two_users_who_submit_again_at_once_one_does(run: Run, vendor: Vendor
     assert (vendor.counts[f"POST /submit/{name}"], vendor.deletes(f"{name}-2")) == (2, 0)
 
 
+@beside
 def test_the_job_of_a_task_that_pokes_on_a_worker_is_cancelled(run: Run, vendor: Vendor) -> None:
     assert "(mode='poke')" in run.act("poll", "poked")["message"]
     assert run.act("cancel", "poked")["ok"] is True
@@ -202,6 +219,7 @@ def test_the_job_of_a_task_that_pokes_on_a_worker_is_cancelled(run: Run, vendor:
     assert run.states()["poked"] == "failed"
 
 
+@beside
 def test_the_job_of_a_task_between_two_pokes_is_cancelled_and_the_task_fails(run: Run, vendor: Vendor) -> None:
     assert run.act("cancel", "rescheduled")["ok"] is True
     run.wait_until(lambda: run.states()["rescheduled"] == "failed")
@@ -210,6 +228,7 @@ def test_the_job_of_a_task_between_two_pokes_is_cancelled_and_the_task_fails(run
     assert run.tries()["rescheduled"] == 1
 
 
+@beside
 def test_a_task_between_two_pokes_polls_on_request(run: Run, vendor: Vendor) -> None:
     vendor.statuses["rescheduled_polled-1"] = "done"
     assert run.act("poll", "rescheduled_polled")["ok"] is True
@@ -221,7 +240,7 @@ def test_a_job_is_polled_by_the_next_triggerer_if_this_one_dies(run: Run, vendor
     """
     The request is in the database: the triggerer is killed before it can have seen it.
 
-    This is the last test: the other triggers of the dead triggerer are without one for half a minute.
+    This is the last test: the other triggers of the dead triggerer are without one for some seconds.
     """
     polls = vendor.polls("outlived-1")
     processes = run.airflow.processes

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from demo.server import DemoServer
+from tests.beside import Begun, begin, beside
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -35,7 +36,13 @@ RUNS: dict[str, tuple[str, dict[str, Any] | None]] = {
 
 
 @pytest.fixture(scope="module")
-def started(run_dag):
+def begun(request, airflow, run_dag, demo_server) -> Iterator[Begun]:
+    with begin(request, airflow=airflow, run_dag=run_dag, demo_server=demo_server) as tests:
+        yield tests
+
+
+@pytest.fixture(scope="module")
+def started(run_dag, begun):
     """All runs at once: one after the other, most of the time would be waiting."""
     return {name: (dag_id, run_dag.start(dag_id, conf)) for name, (dag_id, conf) in RUNS.items()}
 
@@ -153,27 +160,27 @@ def test_jobs_are_mapped_by_their_identifiers(run):
     assert [result.task("fetch", index).state for index in range(2)] == ["success"] * 2
 
 
-@pytest.mark.parametrize("how", ["mark failed", "clear"])
-def test_killing_a_waiting_task_cancels_its_job(how, airflow, run_dag, demo_server):
-    run_id = run_dag.start("killed")
-    client = airflow.client
-    _until(lambda: _state(client, run_id, "stuck.wait") == "deferred")
-    identifier = client.xcom("killed", run_id, "stuck.submit", "return_value")
-    # The first poll is the worker's; a trigger that hasn't begun can't be told of a kill.
-    _until(lambda: demo_server.count("GET", f"/v1/jobs/{identifier}") > 1)
-    if how == "clear":
-        client.clear("killed", run_id, "stuck.submit", "stuck.wait")
-    else:
-        client.mark("killed", run_id, "stuck.wait", "failed")
+@beside
+def test_marking_a_waiting_task_as_failed_cancels_its_job(airflow, run_dag, demo_server):
+    run_id, identifier = _start_stuck_job(airflow.client, run_dag, demo_server)
+    airflow.client.mark("killed", run_id, "stuck.wait", "failed")
     _until(lambda: _cancels(demo_server, identifier) == 1)
-    if how == "clear":
-        _until(lambda: _state(client, run_id, "stuck.wait") == "deferred")
-        second = client.xcom("killed", run_id, "stuck.submit", "return_value")
-        assert second != identifier
-        assert _cancels(demo_server, second) == 0
+
+
+@beside
+def test_clearing_a_waiting_task_cancels_its_job_and_not_the_next_one(airflow, run_dag, demo_server):
+    client = airflow.client
+    run_id, identifier = _start_stuck_job(client, run_dag, demo_server)
+    client.clear("killed", run_id, "stuck.submit", "stuck.wait")
+    _until(lambda: _cancels(demo_server, identifier) == 1)
+    _until(lambda: client.xcom("killed", run_id, "stuck.submit", "return_value") not in (None, identifier))
+    _until(lambda: _state(client, run_id, "stuck.wait") == "deferred")
+    second = client.xcom("killed", run_id, "stuck.submit", "return_value")
+    assert _cancels(demo_server, second) == 0
     assert _cancels(demo_server, identifier) == 1
 
 
+@beside
 def test_a_task_that_is_cleared_while_it_runs_submits_another_job_though_it_has_retries_left(
     airflow, run_dag, demo_server
 ):
@@ -191,6 +198,16 @@ def test_a_task_that_is_cleared_while_it_runs_submits_another_job_though_it_has_
     assert f"Submitting a new job, since the task was cleared; the previous one is {first}" in result.log("job")
 
 
+def _start_stuck_job(client: Any, run_dag: Any, server: DemoServer) -> tuple[str, str]:
+    """Start a run whose job goes on; return the run and the job once a trigger has polled it."""
+    run_id = run_dag.start("killed")
+    _until(lambda: _state(client, run_id, "stuck.wait") == "deferred")
+    identifier = client.xcom("killed", run_id, "stuck.submit", "return_value")
+    # The first poll is the worker's; a trigger that hasn't begun can't be told of a kill.
+    _until(lambda: server.count("GET", f"/v1/jobs/{identifier}") > 1)
+    return run_id, identifier
+
+
 def _state(client: Any, run_id: str, task_id: str, dag_id: str = "killed") -> str | None:
     return next((task.state for task in client.tasks(dag_id, run_id) if task.task_id == task_id), None)
 
@@ -199,7 +216,7 @@ def _cancels(server: DemoServer, identifier: str) -> int:
     return server.count("PUT", f"/v1/jobs/{identifier}/cancel", status=200)
 
 
-def _until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
+def _until(condition: Callable[[], bool], timeout: float = 180.0) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "the condition didn't hold in time"
