@@ -36,7 +36,7 @@ with DAG("long_waits", schedule=None):
         task_id="late",
         job="late",
         logs={"endpoint": "{{ dag_run.conf['url'] }}/logs/{identifier}"},
-        warn_after=15,
+        warn_after=5,
         on_warning_callback=tell,
         **STATUS,
     )
