@@ -173,19 +173,18 @@ class Cluster(LocalAirflow):
         pids = [process.pid for process in self.processes.family(worker)]
         return {index for (index,) in self.query(sql, run_id, task_id, pids)}
 
-    def waiting_at(self) -> dict[int, int]:
-        """Count the waiting jobs by the triggerer that holds them."""
-        sql = "SELECT triggerer_id, count(*) FROM trigger WHERE triggerer_id IS NOT NULL GROUP BY triggerer_id"
-        return dict(self.query(sql))
-
-    def waiting_with(self, run_id: str, index: int) -> set[int]:
-        """Return the map indices of all jobs that wait in the same triggerer as this job."""
+    def holders(self, run_id: str) -> dict[int, int]:
+        """Return the triggerer that holds each waiting job of a run, by the map index."""
         sql = """
             SELECT task_instance.map_index, trigger.triggerer_id
             FROM task_instance JOIN trigger ON trigger.id = task_instance.trigger_id
-            WHERE task_instance.run_id = %s AND task_instance.task_id = 'job.wait'
+            WHERE task_instance.run_id = %s AND task_instance.task_id = 'job.wait' AND triggerer_id IS NOT NULL
         """
-        holders: dict[int, int] = dict(self.query(sql, run_id))
+        return dict(self.query(sql, run_id))
+
+    def waiting_with(self, run_id: str, index: int) -> set[int]:
+        """Return the map indices of all jobs that wait in the same triggerer as this job."""
+        holders = self.holders(run_id)
         return {other for other, holder in holders.items() if holder == holders[index]}
 
     def holder(self, port: int) -> str:

@@ -22,9 +22,9 @@ from typing import Any
 from aiohttp import web
 
 #: Seconds between the bytes of an answer that trickles.
-_DRIP = 0.3
+DRIP = 0.3
 #: So many bytes take minutes to trickle in.
-_PAD = 500
+PAD = 500
 
 #: Does what a request asks for.
 CarryOut = Callable[[], web.Response]
@@ -171,7 +171,7 @@ class JobApi:
 
     @staticmethod
     def _shown(job: Job) -> web.Response:
-        return web.json_response({"id": job.identifier, "state": job.state(), "pad": "x" * _PAD})
+        return web.json_response({"id": job.identifier, "state": job.state(), "pad": "x" * PAD})
 
     async def _answer(self, request: web.Request, name: str, step: str, carry_out: CarryOut) -> web.StreamResponse:
         """Carry a request out and answer it, or let happen what is planned instead."""
@@ -350,7 +350,7 @@ async def _truncate(request: web.Request, carry_out: CarryOut) -> None:
 
 async def _drip_head(request: web.Request, carry_out: CarryOut) -> None:
     head, _ = _on_the_wire(carry_out())
-    await _drip(request, head.replace(b"\r\n", b"\r\nX-Pad: " + b"x" * _PAD, 1))
+    await _drip(request, head.replace(b"\r\n", b"\r\nX-Pad: " + b"x" * PAD, 1))
 
 
 async def _drip_body(request: web.Request, carry_out: CarryOut) -> None:
@@ -364,7 +364,7 @@ async def _drip(request: web.Request, content: bytes) -> None:
         if request.transport is None or request.transport.is_closing():
             return
         request.transport.write(bytes([byte]))
-        await asyncio.sleep(_DRIP)
+        await asyncio.sleep(DRIP)
 
 
 def _on_the_wire(response: web.Response) -> tuple[bytes, bytes]:
