@@ -26,9 +26,9 @@ HERE = Path(__file__).resolve().parent
 WORKERS = ("worker-1", "worker-2")
 TRIGGERERS = ("triggerer-1", "triggerer-2")
 #: How many jobs the DAG ``many`` has.
-JOBS = 70
+JOBS = 54
 #: How many the DAG ``deadline`` has, and its timeout in seconds, before which all of them are deferred.
-LATE_JOBS, DEADLINE = 12, 45
+LATE_JOBS, DEADLINE = 6, 25
 #: How many jobs the runs of the DAG ``endurance`` have together. Runs of fifty: for each task that waits for another,
 #: Airflow's scheduler looks at all tasks of its run that have ended, and one run of thousands would crawl.
 ENDURING_JOBS = int(os.environ.get("CLUSTER_JOBS", "20"))
@@ -283,8 +283,8 @@ def make_configuration(services: Services) -> dict[str, dict[str, str]]:
             "scheduler_health_check_threshold": "15",
             "orphaned_tasks_check_interval": "5",
             # What a killed worker had taken, but not begun, is found only by this.
-            "task_queued_timeout": "60",
-            "task_queued_timeout_check_interval": "10",
+            "task_queued_timeout": "40",
+            "task_queued_timeout_check_interval": "5",
         },
         "triggerer": {
             "job_heartbeat_sec": "1",
@@ -293,5 +293,9 @@ def make_configuration(services: Services) -> dict[str, dict[str, str]]:
             # So that none takes all, and all are taken soon.
             "max_trigger_to_select_per_loop": str(max(JOBS, ENDURING_JOBS) // 10),
         },
-        "workers": {"min_heartbeat_interval": "2"},
+        "workers": {
+            "min_heartbeat_interval": "2",
+            # Of an API server that is away, a task makes as many attempts as by default, within 7 s and not 15.
+            "execution_api_retry_wait_max": "2",
+        },
     }

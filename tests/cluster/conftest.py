@@ -143,7 +143,7 @@ def many_begun(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Man
     """
     Many jobs, submitted through faults of the API, and kills of workers and of the scheduler.
 
-    The last of them are still being submitted: what a worker had taken but not begun is found after a minute.
+    The last of them are still being submitted: what a worker had taken but not begun is found after 40 s.
     """
     for index in range(JOBS):
         api.plan(f"many/{index}", "submit", *submit_faults(index))

@@ -113,10 +113,10 @@ DAGS = {
     "calling-briefly": Jobs(CALLING, {**CALLED, "timeout": 20}, FROM_CALLBACK),
     "hinting": Jobs(CALLING, {**POLLED, "callback": "hint", "poke_interval": 600}),
     "closed": Jobs(PLAIN, {**POLLED, "running_value": ["queued", "running"]}),
-    # Three retries that outlast the minute in which the API server is away.
-    "plain-patient": Jobs(PLAIN, retry_delay=40),
-    "keyed-patient": Jobs(KEYED, retry_delay=40),
-    "lookup-patient": Jobs(FINDABLE, retry_delay=40),
+    # Three retries that outlast the half minute in which the API server is away, and its start.
+    "plain-patient": Jobs(PLAIN, retry_delay=25),
+    "keyed-patient": Jobs(KEYED, retry_delay=25),
+    "lookup-patient": Jobs(FINDABLE, retry_delay=25),
     # Workers are killed while they submit. A request with a key would then be sent again; with a look-up the API has to
     # count one for each job, whatever happens.
     "endurance": Jobs(
