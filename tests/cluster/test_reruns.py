@@ -111,9 +111,9 @@ def test_a_job_that_fails_as_its_triggerer_is_killed_is_run_again_once(
     cluster.processes.kill(killed)
     for run in runs:
         api.fail(run.run_id)
+    cluster.start_component(killed)
     for run in runs:
         run.until(partial(has_jobs, run, 2))
-    cluster.start_component(killed)
     for run in runs:
         run.until(partial(is_deferred, run))
         api.finish(run.run_id)

@@ -31,8 +31,9 @@ def test_the_jobs_of_a_killed_triggerer_are_waited_for_by_another(many, cluster,
     # It holds at least half of them: a triggerer that has work asks Airflow for more of it sooner than an idle one.
     killed = cluster.holder(ports[1])
     cluster.processes.kill(killed)
-    many.until_polled(times=2)
+    since = time.time()
     cluster.start_component(killed)
+    many.until_polled(times=2, since=since)
     cluster.wait_for_triggerers()
     many.check_all()
 
@@ -40,10 +41,10 @@ def test_the_jobs_of_a_killed_triggerer_are_waited_for_by_another(many, cluster,
 def test_a_rolling_restart_cancels_nothing(many, cluster):
     for name in TRIGGERERS:
         cluster.processes.terminate(name)
-        many.until_polled()
+        since = time.time()
         cluster.start_component(name)
         cluster.wait_for_triggerers()
-    many.until_polled()
+        many.until_polled(since=since)
     many.check_all()
 
 
@@ -81,8 +82,8 @@ def test_a_triggerer_that_comes_back_after_the_deadline_looks_once_more(many, cl
     # Of two that start at once, Airflow may give a job to both.
     cluster.start_component("triggerer-1")
     assert run.finish() == "failed", run.describe_jobs()
+    # It is ready by the time that a test kills one again.
     cluster.start_component("triggerer-2")
-    cluster.wait_for_triggerers()
     run.check(jobs=LATE_JOBS, cancels=1, cancelled=late)
     looks = {job.index: len(job.polls) - polls[job.name] for job in run.jobs()}
     # Of those that were cancelled it is asked what became of them, too.

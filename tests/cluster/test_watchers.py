@@ -60,6 +60,7 @@ def orders_of_runs(cluster: Cluster) -> Counter[int]:
 
 
 def test_each_item_is_seen_once_although_the_triggerer_is_killed(cluster: Cluster, orders: Orders) -> None:
+    cluster.wait_for_triggerers()
     cluster.client.unpause("new_orders")
     port = int(orders.server.url.rpartition(":")[2])
     tails = cluster.processes.tails
