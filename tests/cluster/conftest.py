@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.cluster.runs import (
     HELD,
     MOMENTS,
     NO_NAME,
+    REFUSED,
     UNRESOLVED,
     Many,
     Run,
@@ -31,8 +33,6 @@ from tests.cluster.services import Services, running_services
 HERE = Path(__file__).resolve().parent
 #: The host of many jobs, and the name under which those log in who submit them.
 MANY_HOST, SUBMIT_LOGIN = "many.test", "many-submit"
-#: Seconds for which the flaky port refuses connections.
-AWAY = 60
 
 
 @pytest.fixture(scope="session")
@@ -199,17 +199,27 @@ def many(many_begun: Many) -> Many:
 
 
 @pytest.fixture(scope="session")
-def storm(cluster: Cluster, api: Control, many_begun: Many) -> None:
-    """
-    What many jobs meet while other tests go on: for a minute their API is away, then it answers badly.
-
-    At first its host has no name, then it refuses connections.
-    """
+def storm(cluster: Cluster, api: Control, many_begun: Many) -> Iterator[Future[None]]:
+    """Begin what many jobs meet while other tests go on; its result is there once the API answers again, badly."""
     many_begun.until_all_wait()
-    going_on = many_begun.going_on()
-    with cluster.without_name(MANY_HOST):
-        # Connections that are open would need no name.
-        api.refuse(AWAY)
-        many_begun.until(lambda: all(NO_NAME in many_begun.log("job.wait", index) for index in going_on))
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(raise_storm, cluster, api, many_begun)
+
+
+def raise_storm(cluster: Cluster, api: Control, many: Many) -> None:
+    """Let the API's host have no name, then refuse connections, until each job has met that; then answer badly."""
+    going_on = many.going_on()
+
+    def have_met(error: str) -> bool:
+        return all(error in many.log("job.wait", index) for index in going_on)
+
+    # It also closes the connections that are open, which would need no name.
+    api.refuse()
+    try:
+        with cluster.without_name(MANY_HOST):
+            many.until(lambda: have_met(NO_NAME))
+        many.until(lambda: have_met(REFUSED))
+    finally:
+        api.listen()
     for position, index in enumerate(going_on):
         api.plan(f"many/{index}", "status", *poll_faults(position))

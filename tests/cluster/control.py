@@ -133,9 +133,13 @@ class Control:
         """Let all tokens given so far be void."""
         self._call("expire", {})
 
-    def refuse(self, seconds: float) -> None:
-        """Let the flaky port refuse connections."""
+    def refuse(self, seconds: float | None = None) -> None:
+        """Let the flaky port refuse connections, by default until :meth:`listen` is called."""
         self._call("refuse", {"seconds": seconds})
+
+    def listen(self) -> None:
+        """Let the flaky port accept connections again."""
+        self._call("listen", {})
 
     def report(self, run_id: str) -> Report:
         found = self._call(f"report?run={urllib.parse.quote(run_id)}")

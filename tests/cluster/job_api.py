@@ -261,7 +261,7 @@ class JobApi:
         return web.json_response({})
 
     async def refuse(self, request: web.Request) -> web.Response:
-        """Close the flaky port, and the connections to it, for as long as said."""
+        """Close the flaky port, and the connections to it, for this time or until it is told to listen again."""
         seconds = (await request.json())["seconds"]
         assert self._flaky is not None
         assert self._runner is not None
@@ -271,7 +271,12 @@ class JobApi:
             transport = connection.transport
             if transport is not None and transport.get_extra_info("sockname")[1] == self._flaky_port:
                 transport.abort()
-        asyncio.get_running_loop().call_later(seconds, lambda: asyncio.ensure_future(self.listen_again()))
+        if seconds is not None:
+            asyncio.get_running_loop().call_later(seconds, lambda: asyncio.ensure_future(self.listen_again()))
+        return web.json_response({})
+
+    async def listen(self, request: web.Request) -> web.Response:
+        await self.listen_again()
         return web.json_response({})
 
     async def listen_again(self) -> None:
@@ -305,6 +310,7 @@ class JobApi:
                 web.get("/control/report", self.report),
                 web.post("/control/expire", self.expire),
                 web.post("/control/refuse", self.refuse),
+                web.post("/control/listen", self.listen),
             ]
         )
         self._runner = web.AppRunner(app)

@@ -33,7 +33,9 @@ def test_each_of_many_is_submitted_once_whatever_the_requests_meet(many):
     many.check_all()
 
 
-def test_many_are_polled_again_after_a_minute_without_the_api(storm, many):
+def test_many_are_polled_again_when_their_api_is_back(storm, many):
+    storm.result()
+    many.until_polled()
     for job in many.jobs(many.going_on()):
         log = many.log("job.wait", job.index)
         assert NO_NAME in log, many.describe_jobs(job)
@@ -43,6 +45,7 @@ def test_many_are_polled_again_after_a_minute_without_the_api(storm, many):
 
 def test_many_are_polled_on_through_a_storm_of_errors(storm, many, api):
     """Resets, half-closed, cut, overlong and trickling answers, status 429 and 5xx, unknown statuses, steps back."""
+    storm.result()
     many.until(lambda: not api.planned("many"))
     many.until_polled()
     many.check_all()
@@ -56,7 +59,9 @@ def test_one_retry_after_holds_for_many(many, api):
     many.until(lambda: not api.planned("many"))
     asked = many.jobs([first])[0].polls[-1]
     many.until_polled(times=2)
-    hasty = [job for job in many.jobs(held) if any(asked + 1 < poll < asked + 8 for poll in job.polls)]
+    # A poll may be on its way when the triggerer receives the answer; each job would be polled three times otherwise.
+    meanwhile = {job: [poll for poll in job.polls if asked < poll < asked + 8] for job in many.jobs(held)}
+    hasty = [job for job, polls in meanwhile.items() if len(polls) > 1 or any(poll > asked + 4 for poll in polls)]
     assert hasty == [], many.describe_jobs(*hasty)
     many.check_all()
 
