@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sqlite3
 import sys
 import time
@@ -129,6 +130,7 @@ class LocalAirflow:
             with contextlib.closing(sqlite3.connect(file)) as database:
                 # Kept in the file: who reads doesn't hold up who writes.
                 database.execute("PRAGMA journal_mode=WAL")
+                give_each_trigger_its_own_id(database)
 
         self._say(f"Starting Airflow: {', '.join(self._components)}")
         for name in self._components:
@@ -159,6 +161,21 @@ class LocalAirflow:
         except OSError:  # not listening yet
             return ["api-server"]
         return [part for part in ("scheduler", "triggerer", "dag_processor") if health.get(part) != "healthy"]
+
+
+def give_each_trigger_its_own_id(database: sqlite3.Connection) -> None:
+    """
+    Make SQLite give no id of a deleted trigger to another one, as other databases do; there are no triggers yet.
+
+    Otherwise a new trigger may get the id of one that a user has just ended: the triggerer, which knows the id, would
+    never start it.
+    """
+    found = "SELECT sql FROM sqlite_master WHERE tbl_name = 'trigger' AND sql IS NOT NULL ORDER BY type = 'index'"
+    table, *indexes = [sql for (sql,) in database.execute(found)]
+    table = table.replace("id INTEGER NOT NULL", "id INTEGER PRIMARY KEY AUTOINCREMENT", 1)
+    table = re.sub(r",\s*CONSTRAINT \w+ PRIMARY KEY \(id\)", "", table)
+    for statement in ('DROP TABLE "trigger"', table, *indexes):
+        database.execute(statement)
 
 
 def find_unparsed(dags: Path, client: AirflowClient) -> list[str]:
