@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from airflow.providers.common.compat.sdk import TaskGroup, XComArg
 
@@ -41,7 +41,7 @@ def async_api_job(
     resubmit: int | None = None,
     resubmit_delay: float | Sequence[float] | None = None,
     resubmit_on: list[dict[str, Any]] | None = None,
-    repair: dict[str, Any] | None = None,
+    repair: dict[str, Any] | Literal[False] | None = None,
     repair_on: list[dict[str, Any]] | None = None,
     profile: str | None = None,
     asyncapi_conn_id: str | None = None,

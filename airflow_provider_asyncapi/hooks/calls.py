@@ -252,7 +252,7 @@ def add_profile_parameters(api: Api, table: str, profile: str | None, given: Map
     """Return the given parameters, with defaults from the profile, unless they need a task."""
     name = profile or api.settings.profile
     if not name:
-        return dict(given)
+        return plans.drop_switched_off(given)
     plan_types: dict[str, Any] = {"submit": plans.SubmitPlan, "status": plans.WaitPlan, "fetch": plans.FetchPlan}
     task_parameters = plan_types[table].task_parameters if table in plan_types else ()
     described = plans.merge_parameters(table, load_profile(name), given)

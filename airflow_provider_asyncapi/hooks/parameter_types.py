@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from airflow_provider_asyncapi.core.json_values import SelectorParam
 
@@ -57,7 +57,7 @@ class SubmitParameters(StepParameters, total=False):
     variables: dict[str, Any]
     prepare: dict[str, Any] | list[dict[str, Any]]
     start: dict[str, Any] | list[dict[str, Any]]
-    lookup: dict[str, Any]
+    lookup: dict[str, Any] | Literal[False]
     max_consecutive_errors: int
     retry_delays: dict[int, float]
     retry_after: SelectorParam
@@ -78,8 +78,8 @@ class WaitParameters(ResponseParameters, total=False):
     result_identifier: SelectorParam
     progress: str | Mapping[str, Any]
     visible_after: float | timedelta
-    batch: dict[str, Any]
-    status_details: dict[str, Any]
+    batch: dict[str, Any] | Literal[False]
+    status_details: dict[str, Any] | Literal[False]
     poke_interval: float | timedelta
     initial_delay: float | timedelta
     backoff: float
@@ -89,12 +89,12 @@ class WaitParameters(ResponseParameters, total=False):
     max_consecutive_errors: int
     retry_delays: dict[int, float]
     retry_after: SelectorParam
-    failure_details: dict[str, Any] | list[dict[str, Any]]
+    failure_details: dict[str, Any] | list[dict[str, Any]] | Literal[False]
     stall_timeout: float | timedelta
     warn_after: float | timedelta
-    logs: SelectorParam | dict[str, Any]
-    cancel: dict[str, Any]
-    cleanup: dict[str, Any]
+    logs: SelectorParam | dict[str, Any] | Literal[False]
+    cancel: dict[str, Any] | Literal[False]
+    cleanup: dict[str, Any] | Literal[False]
     cleanup_on: str | list[str]
 
 
@@ -130,7 +130,7 @@ class FetchParameters(PagedParameters, total=False):
     inline: str
     concurrency: int
     locate: dict[str, Any]
-    cleanup: dict[str, Any]
+    cleanup: dict[str, Any] | Literal[False]
     cleanup_on: str | list[str]
     failed_records: dict[str, Any]
     on_partial: str

@@ -92,8 +92,7 @@ class Draft:
         A key with a value that a profile can't hold is left out, and becomes a gap.
         """
         if self.variables:
-            described = (name if name == meaning else f"{name}: {meaning}" for name, meaning in self.variables.items())
-            self.tables["about"]["variables"] = "; ".join(described)
+            self.tables["about"]["variables"] = dict(self.variables)
         while mistakes := [each for each in find_mistakes(self._format()) if each.table is not None]:
             self._drop(mistakes[0])
         return self._format()

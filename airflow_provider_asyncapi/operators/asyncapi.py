@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -121,10 +121,10 @@ class AsyncApiTriggerOperator(SubmittingTask, BaseOperator):
         rules: list[dict[str, Any]] | None = None,
         prepare: dict[str, Any] | list[dict[str, Any]] | None = None,
         start: dict[str, Any] | list[dict[str, Any]] | None = None,
-        lookup: dict[str, Any] | None = None,
+        lookup: dict[str, Any] | Literal[False] | None = None,
         callback: bool | None = None,
         on_changed_request: str | None = None,
-        cancel: dict[str, Any] | None = None,
+        cancel: dict[str, Any] | Literal[False] | None = None,
         capture: Mapping[str, SelectorParam] | None = None,
         error_message: SelectorParam | None = None,
         max_consecutive_errors: int | None = None,
@@ -313,7 +313,7 @@ class AsyncApiFetchOperator(FetchingTask, BaseOperator):
         max_ratio: float | None = None,
         max_xcom_bytes: int | None = None,
         locate: dict[str, Any] | None = None,
-        cleanup: dict[str, Any] | None = None,
+        cleanup: dict[str, Any] | Literal[False] | None = None,
         cleanup_on: str | list[str] | None = None,
         rules: list[dict[str, Any]] | None = None,
         failed_records: dict[str, Any] | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, XComArg, conf
 
@@ -111,7 +111,7 @@ class AsyncApiJobOperator(RerunningTask, BaseOperator, SkipMixin):
         resubmit_delay: float | Sequence[float] | None = None,
         resubmit_on: list[dict[str, Any]] | None = None,
         resubmit_on_retry: bool = True,
-        repair: dict[str, Any] | None = None,
+        repair: dict[str, Any] | Literal[False] | None = None,
         repair_on: list[dict[str, Any]] | None = None,
         on_warning_callback: Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None = None,
         job_url: str | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
@@ -204,22 +204,22 @@ class AsyncApiSensor(WaitingTask, BaseSensorOperator, SkipMixin):
         retry_delays: dict[int, float] | None = None,
         retry_after: SelectorParam | None = None,
         visible_after: float | timedelta | None = None,
-        cancel: dict[str, Any] | None = None,
-        cleanup: dict[str, Any] | None = None,
+        cancel: dict[str, Any] | Literal[False] | None = None,
+        cleanup: dict[str, Any] | Literal[False] | None = None,
         cleanup_on: str | list[str] | None = None,
-        batch: dict[str, Any] | None = None,
-        status_details: dict[str, Any] | None = None,
-        failure_details: dict[str, Any] | list[dict[str, Any]] | None = None,
+        batch: dict[str, Any] | Literal[False] | None = None,
+        status_details: dict[str, Any] | Literal[False] | None = None,
+        failure_details: dict[str, Any] | list[dict[str, Any]] | Literal[False] | None = None,
         stall_timeout: float | timedelta | None = None,
         warn_after: float | timedelta | None = None,
-        logs: SelectorParam | dict[str, Any] | None = None,
+        logs: SelectorParam | dict[str, Any] | Literal[False] | None = None,
         on_warning_callback: Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None = None,
         callback: bool | str | None = None,
         submit: dict[str, Any] | None = None,
         resubmit: int | None = None,
         resubmit_delay: float | Sequence[float] | None = None,
         resubmit_on: list[dict[str, Any]] | None = None,
-        repair: dict[str, Any] | None = None,
+        repair: dict[str, Any] | Literal[False] | None = None,
         repair_on: list[dict[str, Any]] | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,

@@ -135,7 +135,9 @@ class JobTask(RendersOwnFields):
     def merge_profile(self, stage: Stage, explicit: dict[str, Any], *, with_connection: bool = True) -> dict[str, Any]:
         """Return parameters of a stage, and the profile's for the rest."""
         name = self.profile or (self.hook.api.settings.profile if with_connection else None)
-        return plans.merge_parameters(stage.table, lazy.load_profile(name), explicit) if name else explicit
+        if not name:
+            return plans.drop_switched_off(explicit)
+        return plans.merge_parameters(stage.table, lazy.load_profile(name), explicit)
 
     def profile_version(self) -> Mapping[str, str]:
         """Return name and version of the profile of the task, or of its connection; empty if there is none."""
@@ -217,10 +219,10 @@ class JobTask(RendersOwnFields):
             if self.profile:
                 lazy.check_profile_body(described, self.explicit_params(stage), find_known)
         except UnknownVariableError as error:
-            about = lazy.load_profile(self.profile)["about"] if self.profile else {}
-            if "variables" not in about:
+            known = lazy.describe_profile_variables(lazy.load_profile(self.profile)) if self.profile else ""
+            if not known:
                 raise
-            raise error.with_message(f"{error}. The profile {self.profile!r} has {about['variables']}") from None
+            raise error.with_message(f"{error}. The profile {self.profile!r} has {known}") from None
 
     def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """

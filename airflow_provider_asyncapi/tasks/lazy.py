@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import MAP_ADVICE
     from airflow_provider_asyncapi.core.jobs.profile_version import explain_change, run_under_changed_profile
     from airflow_provider_asyncapi.core.jobs.rerun_rules import Repair, RerunRules
+    from airflow_provider_asyncapi.core.profiles.variables import describe_profile_variables
     from airflow_provider_asyncapi.core.submit.repair import repair_or_submit
     from airflow_provider_asyncapi.core.submit.resubmit_plan import ResubmitPlan
     from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
@@ -107,6 +108,7 @@ __all__ = [
     "choose_output",
     "clean_up_job",
     "delete_xcoms",
+    "describe_profile_variables",
     "explain_change",
     "explain_page_variable",
     "fetch_result",
@@ -162,6 +164,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.fetch.plan": "page_variables",
         "airflow_provider_asyncapi.core.jobs.handle": "MAP_ADVICE",
         "airflow_provider_asyncapi.core.jobs.rerun_rules": "Repair RerunRules",
+        "airflow_provider_asyncapi.core.profiles.variables": "describe_profile_variables",
         "airflow_provider_asyncapi.core.jobs.profile_version": "explain_change run_under_changed_profile",
         "airflow_provider_asyncapi.core.submit.repair": "repair_or_submit",
         "airflow_provider_asyncapi.core.submit.resubmit_plan": "ResubmitPlan",

@@ -57,7 +57,7 @@ class RerunningTask(JobTask):
 
     @property
     def _sets_repair(self) -> bool:
-        return vars(self).get("repair") is not None
+        return vars(self).get("repair") not in (None, False)
 
     def check_next_job(self, submit: Mapping[str, Any], *, with_connection: bool = False) -> None:
         """

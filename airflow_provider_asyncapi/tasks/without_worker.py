@@ -52,6 +52,9 @@ class DeferrableSensor(DeferrableTask, Protocol):
     template_fields: Sequence[str]
     execution_timeout: timedelta | None
 
+    def explicit_params(self, stage: Stage) -> dict[str, Any]:
+        """Return the parameters of a stage that the DAG sets."""
+
     def effective_timeout(self, *, with_connection: bool = ...) -> float:
         """Return the maximum duration of the wait, in seconds."""
 
@@ -153,6 +156,9 @@ def make_start_args(sensor: DeferrableSensor, *, can_end: bool) -> StartTriggerA
     :param can_end: whether the trigger may end a successful wait itself.
     """
     params = sensor.effective_params(STATUS, with_connection=False)
+    # What the profile of the connection sets is only known in the trigger, and may be switched off, too.
+    switched_off = {name: value for name, value in sensor.explicit_params(STATUS).items() if value is False}
+    params = {**switched_off, **params}
     timeout = sensor.effective_timeout(with_connection=False)
     until_airflow_ends_it = timeout + _DEFERRAL_GRACE
     return StartTriggerArgs(

@@ -236,6 +236,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             if not self.begin["names_profile"] and api.settings.profile is not None:
                 profile = await asyncio.to_thread(lazy.load_profile, api.settings.profile)
                 self.spec = plans.merge_parameters("status", profile, self.spec)
+            self.spec = plans.drop_switched_off(self.spec)
             check_storable(self.spec, api)
         try:
             shared = await lazy.SharedPlan.load(self.spec)

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi.connections.profiles import find_profile_files, load_profile
+from airflow_provider_asyncapi.core.profiles.variables import list_variables
+from airflow_provider_asyncapi.core.templates import find_variables, walk_strings
 from tests.docs.running import Run, load
 from tests.docs.snippets import ROOT, Snippet, snippets
 from tests.unit.vendors.catalog import BUCKET, PAGES, VENDORS, make_connection, page_snippets, write_files
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("hurry", "apart")
 
 DAGS = [each for each in snippets("python") if each.key == "vendor"]
 #: What each page tells about a profile.
-SECTIONS = ("Connection", "What it does", "Limits", "Sources")
+SECTIONS = ("Connection", "Variables", "What it does", "Limits", "Sources")
 
 
 @pytest.mark.parametrize("deferred", [False, True], ids=["poke", "deferred"])
@@ -71,13 +73,52 @@ def test_each_vendor_has_a_page_with_a_dag() -> None:
         assert f"Checked on {load_profile(name)['about']['checked']}" in text
 
 
-def test_the_catalogue_is_what_the_profiles_say() -> None:
+def load_catalog() -> Any:
     spec = importlib.util.spec_from_file_location("catalog", ROOT / "scripts" / "catalog.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["catalog"] = module
     spec.loader.exec_module(module)
+    return module
+
+
+def test_the_table_of_variables_of_each_page_is_what_the_profiles_say() -> None:
+    catalog = load_catalog()
+    pages = catalog.find_vendor_pages()
+    assert len(pages) == len({vendor.page for vendor in VENDORS.values()})
+    for page in pages:
+        assert page.read_text(encoding="utf-8") == catalog.render_page(page), "run python -m scripts.catalog"
+
+
+#: Variables that the package or a response provides, and the names of the user's credentials.
+PROVIDED = {"identifier", "identifiers", "result_identifier", "idempotency_key", "callback_url"}
+PROVIDED |= {"cursor", "page", "offset", "limit"}
+CREDENTIALS = {"connection.login", "connection.password"}
+
+
+def find_captures(described: Any) -> set[str]:
+    """Return the names of the variables that the requests of a profile capture."""
+    if isinstance(described, list):
+        return {name for each in described for name in find_captures(each)}
+    if not isinstance(described, dict):
+        return set()
+    return set(described.get("capture", {})) | {name for each in described.values() for name in find_captures(each)}
+
+
+@pytest.mark.parametrize("name", find_profile_files())
+def test_a_profile_describes_each_variable_that_it_needs_and_no_other(name: str) -> None:
+    profile = load_profile(name)
+    requests = [profile[table] for table in ("connection", "submit", "status", "fetch", "cancel")]
+    names = {each.removeprefix("+") for text in walk_strings(requests) for each in find_variables(text)}
+    # A GraphQL query has other braces.
+    named = {each for each in names if re.fullmatch(r"\w+(\.\w+)?", each)}
+    described = {variable.name for variable in list_variables(profile)}
+    assert described == named - find_captures(requests) - PROVIDED - CREDENTIALS
+
+
+def test_the_catalogue_is_what_the_profiles_say() -> None:
+    module = load_catalog()
     text = (PAGES / "README.md").read_text(encoding="utf-8")
     assert text == module.render(), "run python -m scripts.catalog"
     assert all(f"`{name}`" in text for name in find_profile_files())

@@ -14,7 +14,7 @@ from airflow_provider_asyncapi.core.connection.settings import ConnectionSetting
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.events.plan import EventPlan
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
-from airflow_provider_asyncapi.core.profiles.merging import EXTENDS
+from airflow_provider_asyncapi.core.profiles.merging import EXTENDS, drop_switched_off
 from airflow_provider_asyncapi.core.profiles.schema import profile_tables
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
@@ -97,6 +97,8 @@ def _check_table(
             message = f"{key}: unknown key{suggest_name(key, tables[table])}"
             yield Mistake(message, lines.get((table, key), line), table, key)
     known = {key: value for key, value in content.items() if key in tables[table]}
+    if table != "connection":
+        known = drop_switched_off(known)
     # What the table lacks, a connection may set: most are secrets, or differ from user to user.
     missing = tables[table] - known.keys() if table == "connection" else frozenset()
     for key, message in _find_invalid_keys(known, _parser_of(table)):

@@ -71,7 +71,7 @@ def test_steps_that_submit_poll_and_fetch_are_the_tables_of_a_profile():
     assert draft.profile == {
         "about": {
             "title": "Export rows",
-            "variables": "org: input org; table: input table; user: input user",
+            "variables": {"org": "input org", "table": "input table", "user": "input user"},
         },
         "connection": {"auth": "none"},
         "submit": {

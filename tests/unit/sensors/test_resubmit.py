@@ -372,11 +372,14 @@ def test_without_any_of_it_the_sensor_does_not_know_the_submit() -> None:
 
 def test_a_start_in_the_triggerer_is_still_possible() -> None:
     wait = make_group(
-        submit={"json": {"day": "{{ ds }}"}}, status={"deferrable": True, "start_from_trigger": True}, resubmit=1
+        submit={"json": {"day": "{{ ds }}"}},
+        status={"deferrable": True, "start_from_trigger": True, "cancel": False},
+        resubmit=1,
     ).wait
     arguments: Any = wait.start_trigger_args
     if arguments is not None:
         assert "resubmit" not in arguments.trigger_kwargs["spec"]
+        assert arguments.trigger_kwargs["spec"]["cancel"] is False, "only the trigger knows the connection's profile"
 
 
 @pytest.mark.parametrize(

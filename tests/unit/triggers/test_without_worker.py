@@ -229,6 +229,15 @@ def test_the_connections_profile_does_not_count_where_the_sensor_names_one(api: 
     assert event_of(made).payload["error"]["kind"] == "ConfigurationError"
 
 
+@pytest.mark.parametrize("extra", [{"profile": "http_202"}, {}])
+def test_what_the_connections_profile_sets_may_be_switched_off(extra: Any, api: ApiServer, connect: Any) -> None:
+    connect(extra=extra)
+    api.respond_to(POLL, DONE)
+    made = trigger(begin={"job": "j-1"}, cancel=False, rules=False, result_identifier=False)
+    assert isinstance(event_of(made), TaskSuccessEvent)
+    assert not {"cancel", "rules", "result_identifier"} & made.spec.keys()
+
+
 def test_a_secret_of_the_connection_is_refused_before_it_is_sent(api: ApiServer, connect: Any) -> None:
     connect(extra={"secrets": {"key": "k3y-of-tenant"}})
     event = event_of(trigger(begin={"job": "j-1"}, query_params={"sig": "k3y-of-tenant"}))

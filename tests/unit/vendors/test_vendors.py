@@ -241,12 +241,25 @@ def test_a_version_that_the_vendor_no_longer_serves_is_an_error_that_names_the_p
     assert repr(name) in str(caught.value)
 
 
-@pytest.mark.parametrize("vendor", [VENDORS["dbt/job_runs"], VENDORS["ga4gh/runs"]], ids=str)
-def test_a_missing_variable_is_an_error_that_names_those_of_the_profile(vendor: Vendor) -> None:
-    variables = load_profile(vendor.profile)["about"]["variables"]
+@pytest.mark.parametrize(
+    ("vendor", "known"),
+    [
+        (
+            VENDORS["dbt/job_runs"],
+            "account: the id of the account; job: the id of the job; cause: the reason of the run",
+        ),
+        (VENDORS["ga4gh/runs"], "workflow: the URL of the workflow; type: its language: CWL, WDL, NFL …; version:"),
+        (
+            VENDORS["google/bigquery_queries"],
+            "project: the id of the project of the job; query: the SQL text; location:",
+        ),
+    ],
+    ids=str,
+)
+def test_a_missing_variable_is_an_error_that_names_those_of_the_profile(vendor: Vendor, known: str) -> None:
     with DAG("dag", schedule=None), pytest.raises(UnknownVariableError) as caught:
         async_api_job("job", profile=vendor.profile)
-    assert f"The profile {vendor.profile!r} has {variables}" in str(caught.value)
+    assert f"The profile {vendor.profile!r} has {known}" in str(caught.value)
 
 
 @each_vendor
@@ -285,6 +298,39 @@ def test_a_group_without_further_jobs_ignores_how_its_profile_repairs(vendor: Ve
     with DAG("dag", schedule=None):
         group = async_api_job("job", profile=vendor.profile, submit=dict(vendor.submit))
     assert group.wait.submit is None
+
+
+@pytest.mark.usefixtures("pauses", "run_outside_of_airflow")
+def test_a_dag_switches_off_that_the_profile_repairs_a_job(connect: Any) -> None:
+    vendor = VENDORS["databricks/job_runs"]
+    with serving(vendor, connect, "failed") as server:
+        with DAG("dag", schedule=None):
+            task = AsyncApiJobOperator(
+                task_id="job",
+                asyncapi_conn_id="vendor",
+                profile=vendor.profile,
+                submit=dict(vendor.submit),
+                resubmit=1,
+                repair=False,
+                deferrable=False,
+            )
+        with pytest.raises(exceptions.AsyncApiAttemptFailed):
+            task.execute(context_of(OwnTI()))
+        assert server.refused == []
+        assert server.calls_to(vendor.repair) == []
+        assert len(server.calls_to(vendor.routes[0].request)) == 2
+
+
+def test_what_a_profile_sets_can_be_switched_off_in_a_call_of_the_hook(call: Caller, connect: Any) -> None:
+    vendor = VENDORS["databricks/job_runs"]
+    with serving(vendor, connect) as server:
+        job = submit(call, vendor)
+        with pytest.raises(exceptions.AsyncApiTimeout):
+            call("wait_for_job", job, timeout=0, cancel=False)
+        assert server.calls_to("POST /api/2.2/jobs/runs/cancel") == []
+        with pytest.raises(exceptions.AsyncApiTimeout):
+            call("wait_for_job", job, timeout=0)
+        assert len(server.calls_to("POST /api/2.2/jobs/runs/cancel")) == 1
 
 
 def test_each_shipped_profile_has_a_pretended_vendor() -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_asyncapi.core.profiles.merging import merge_parameters, merge_profiles, merge_table
+from airflow_provider_asyncapi.core.profiles.merging import (
+    drop_switched_off,
+    merge_parameters,
+    merge_profiles,
+    merge_table,
+)
 
 PROFILE: Any = {
     "status": {
@@ -82,3 +87,28 @@ def test_the_profiles_cancel_is_that_of_a_submit_whose_request_has_changed_only_
     profile = {"submit": {"endpoint": "/jobs"}, "cancel": {"endpoint": "/jobs/{identifier}"}}
     assert "cancel" not in merge_parameters("submit", profile, {"on_changed_request": "resume"})
     assert merge_parameters("submit", profile, {"on_changed_request": "cancel"})["cancel"] == profile["cancel"]
+
+
+def test_false_switches_off_what_the_profile_sets() -> None:
+    given = {"cancel": False, "json": {"dag": 1}, "completion_value": False}
+    both = merge_parameters("status", PROFILE, given)
+    assert both.keys() == {"endpoint", "headers", "capture", "json"}
+
+
+def test_what_is_switched_off_takes_along_what_means_nothing_without_it() -> None:
+    profile = {"status": {"repair": {"endpoint": "/r"}, "repair_on": [{}], "cleanup": {}, "cleanup_on": "failure"}}
+    assert merge_parameters("status", profile, {"repair": False, "cleanup": False}) == {}
+    profile = {"fetch": {"failed_records": {}, "on_partial": "warn"}}
+    assert merge_parameters("fetch", profile, {"failed_records": False}) == {}
+
+
+def test_a_profile_switches_off_what_it_inherits() -> None:
+    merged = merge_profiles({**PROFILE, "connection": {"auth": "basic"}}, {"status": {"capture": False}})
+    assert merged["status"].keys() == {"endpoint", "headers", "completion_value", "json"}
+    assert merge_profiles({}, {"connection": {"verify": False}}) == {"connection": {"verify": False}}
+
+
+def test_false_is_a_value_of_parameters_that_may_be_true() -> None:
+    given = {"checksum": False, "unpack": False, "callback": False, "ignore_case": False, "json": False}
+    assert merge_parameters("fetch", {"fetch": {"checksum": "{sha256}"}}, given) == given
+    assert drop_switched_off({"repair": False, "resubmit": 0, "rules": []}) == {"resubmit": 0, "rules": []}

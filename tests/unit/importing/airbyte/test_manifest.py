@@ -178,7 +178,7 @@ def test_intervals_and_partitions_become_variables_of_the_dag():
         "owner_id": "OwnerId of the partition",
         "json_day": "{{ str_to_datetime(stream_interval['start_time']).day }}",
     }
-    assert "json_day: {{ str_to_datetime" in tomllib.loads(draft.format())["about"]["variables"]
+    assert "{{ str_to_datetime" in tomllib.loads(draft.format())["about"]["variables"]["json_day"]
 
 
 def test_an_expression_of_a_response_that_cant_be_translated_is_left_out_and_named():

@@ -91,7 +91,7 @@ def test_a_post_and_the_get_of_one_item_are_submit_and_status():
         "about": {
             "title": "Start an export",
             "documentation": "https://docs.example.com",
-            "variables": "table: string; size: integer",
+            "variables": {"table": "string", "size": "integer"},
         },
         "connection": {"auth": "none"},
         "submit": {
