@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.json_values import as_list, freeze, thaw
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS, FILE_PARAMETER, RESUME
 from airflow_provider_asyncapi.core.requests.request_template import SUBREQUESTS, iterate_strict_parts
-from airflow_provider_asyncapi.core.selectors.selector import walk_variable_users
+from airflow_provider_asyncapi.core.selectors.captures import walk_variable_users
 from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.jinja import has_template
 from airflow_provider_asyncapi.tasks.stages import FILE_PATHS

@@ -9,7 +9,8 @@ from typing import Any
 
 from airflow_provider_asyncapi.cli.output import Output
 from airflow_provider_asyncapi.cli.running import CommandError, ExitCode
-from airflow_provider_asyncapi.importing.http_dags.equivalents import Equivalent, Note, write_equivalents
+from airflow_provider_asyncapi.importing.http_dags.equivalent import Equivalent, Note
+from airflow_provider_asyncapi.importing.http_dags.equivalents import write_equivalents
 from airflow_provider_asyncapi.importing.http_dags.tasks import MAX_BYTES, DagFile, read_dag_file
 
 _MODULES = {

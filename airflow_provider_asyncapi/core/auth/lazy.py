@@ -14,7 +14,8 @@ from airflow_provider_asyncapi.core.lazy import load_lazily
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.auth.tokens import TokenSource
     from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-    from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
+    from airflow_provider_asyncapi.core.selectors.captures import parse_captures
+    from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
     from airflow_provider_asyncapi.core.status.rules import Condition
 
 __all__ = ["Condition", "RequestTemplate", "SelectorChain", "TokenSource", "parse_captures"]
@@ -24,7 +25,8 @@ __getattr__ = load_lazily(
     {
         "airflow_provider_asyncapi.core.auth.tokens": "TokenSource",
         "airflow_provider_asyncapi.core.requests.request_template": "RequestTemplate",
-        "airflow_provider_asyncapi.core.selectors.selector": "SelectorChain parse_captures",
+        "airflow_provider_asyncapi.core.selectors.captures": "parse_captures",
+        "airflow_provider_asyncapi.core.selectors.selector": "SelectorChain",
         "airflow_provider_asyncapi.core.status.rules": "Condition",
     },
 )

@@ -38,7 +38,7 @@ from airflow_provider_asyncapi.core.json_values import JsonValue, as_moment, as_
 from airflow_provider_asyncapi.core.requests.classification import is_transient
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.requests.response_errors import NO_MESSAGE, extract_error_message, set_error_fields
-from airflow_provider_asyncapi.core.selectors.selector import capture_values
+from airflow_provider_asyncapi.core.selectors.captures import capture_values
 from airflow_provider_asyncapi.core.templates import walk_strings
 from airflow_provider_asyncapi.core.time_limit import limit_time
 

@@ -22,7 +22,8 @@ from airflow_provider_asyncapi.core.foreign_names import describe_unknown_key
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_text
-from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, capture_values, parse_captures
+from airflow_provider_asyncapi.core.selectors.captures import capture_values, parse_captures
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.rules import Condition
 
 #: Longest challenge that is answered, in characters.

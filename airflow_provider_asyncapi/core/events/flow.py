@@ -16,7 +16,8 @@ from airflow_provider_asyncapi.core.fetch.result_value import make_json_response
 from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, capture_values
+from airflow_provider_asyncapi.core.selectors.captures import capture_values
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.rule_operators import Bound
 
 

@@ -12,7 +12,8 @@ from airflow_provider_asyncapi.core.fetch.paging.registry import paging_paramete
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.json_values import as_number
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
-from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
+from airflow_provider_asyncapi.core.selectors.captures import parse_captures
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.rule_operators import Bound
 from airflow_provider_asyncapi.core.status.rules import Condition
 

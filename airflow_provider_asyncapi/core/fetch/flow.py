@@ -48,7 +48,7 @@ from airflow_provider_asyncapi.core.requests.response_errors import (
 from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget, send_with_retries
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
-from airflow_provider_asyncapi.core.selectors.selector import capture_values
+from airflow_provider_asyncapi.core.selectors.captures import capture_values
 from airflow_provider_asyncapi.core.status.rules import Rule
 from airflow_provider_asyncapi.core.templates import Variables
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
+from airflow_provider_asyncapi.core.selectors.captures import parse_captures
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
 #: Parameters of a lookup in addition to the parameters of a request.
 _OWN_PARAMETERS = ("identifier", "capture")

@@ -11,7 +11,8 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.requests.resume_plan import ResumePlan
-from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
+from airflow_provider_asyncapi.core.selectors.captures import parse_captures
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status import rules
 from airflow_provider_asyncapi.core.status.rules import Rule
 

@@ -47,7 +47,8 @@ from airflow_provider_asyncapi.core.requests.response_errors import (
 from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
-from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, capture_values
+from airflow_provider_asyncapi.core.selectors.captures import capture_values
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status import rules
 from airflow_provider_asyncapi.core.templates import Variables
 

@@ -17,7 +17,8 @@ from airflow_provider_asyncapi.core.parameter_values import LONGEST_TIMEOUT
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.requests.schedule import SCHEDULE_PARAMETERS, PollSchedule
-from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
+from airflow_provider_asyncapi.core.selectors.captures import parse_captures
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.policy import STATUS_PARAMETERS, StatusPolicy
 from airflow_provider_asyncapi.core.status.progress import Progress
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch

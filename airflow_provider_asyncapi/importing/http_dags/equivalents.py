@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.selectors.suggestions import format_path
 from airflow_provider_asyncapi.importing.http_dags.callables import WHOLE, FunctionReader, UntranslatableError
+from airflow_provider_asyncapi.importing.http_dags.equivalent import Equivalent, Note
+from airflow_provider_asyncapi.importing.http_dags.job_groups import group_by_job
 from airflow_provider_asyncapi.importing.http_dags.source import (
     IdentifierFiller,
     Source,
@@ -71,68 +72,9 @@ _NO_FAILURE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """
-    A note about a part that isn't carried over, or has to be checked.
-
-    :param line: the line in the file.
-    :param message: what it is, and what to do.
-    """
-
-    line: int
-    message: str
-
-
-@dataclass(slots=True)
-class Equivalent:
-    """
-    The equivalent of one or several tasks.
-
-    :param tasks: the tasks.
-    :param kind: the name of the class of the new task.
-    :param connection: the source of the id of the connection.
-    :param source: the source of the new task.
-    :param notes: what isn't carried over.
-    """
-
-    tasks: list[HttpTask]
-    kind: str = ""
-    connection: Source = ""
-    source: str = ""
-    notes: list[Note] = field(default_factory=list)
-
-
 def write_equivalents(file: DagFile) -> list[Equivalent]:
     """Return the equivalents of all tasks; a sensor with its submit and fetch becomes one task."""
-    return [_Writer(file.functions, group).write() for group in _group(file.tasks)]
-
-
-def _group(tasks: Sequence[HttpTask]) -> list[list[HttpTask]]:
-    """Return the tasks in groups; the tasks of one job are a group, in the order submit, wait, fetch."""
-    by_name = {name: task for task in tasks for name in (task.task_id, task.variable) if name and not task.is_mapped}
-    groups: list[list[HttpTask]] = []
-    grouped: set[int] = set()
-    for sensor in tasks:
-        submits = [by_name[each.task] for each in sensor.find_references() if each.task in by_name]
-        if not sensor.is_sensor or sensor.is_mapped or not submits or submits[0].is_sensor:
-            continue
-        submit = submits[0]
-        names = {submit.task_id, submit.variable, sensor.task_id, sensor.variable}
-        fetches = [
-            task
-            for task in tasks
-            if not task.is_sensor
-            and not task.is_mapped
-            and task.line > sensor.line
-            and any(each.task in names for each in task.find_references())
-        ]
-        group = [task for task in (submit, sensor, *fetches[:1]) if id(task) not in grouped]
-        if submit in group and sensor in group:
-            groups.append(group)
-            grouped.update(map(id, group))
-    groups += [[task] for task in tasks if id(task) not in grouped]
-    return sorted(groups, key=lambda group: group[0].line)
+    return [_Writer(file.functions, group).write() for group in group_by_job(file.tasks)]
 
 
 class _Writer:

@@ -7,11 +7,8 @@ from airflow_provider_asyncapi.core.errors import (
     SelectorError,
 )
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.selectors.selector import (
-    SelectorChain,
-    capture_values,
-    parse_captures,
-)
+from airflow_provider_asyncapi.core.selectors.captures import capture_values, parse_captures
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from tests.unit.core.selectors.responses import ANSWER
 
 

@@ -12,11 +12,8 @@ from airflow_provider_asyncapi.core.errors import (
     UnsafeValueError,
 )
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.selectors.selector import (
-    Selector,
-    SelectorChain,
-    walk_variable_users,
-)
+from airflow_provider_asyncapi.core.selectors.captures import walk_variable_users
+from airflow_provider_asyncapi.core.selectors.selector import Selector, SelectorChain
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from tests.unit.core.selectors.responses import ANSWER
 

@@ -5,9 +5,7 @@ from airflow_provider_asyncapi.core.errors import (
     SelectorError,
 )
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
-from airflow_provider_asyncapi.core.selectors.selector import (
-    SelectorChain,
-)
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from tests.unit.core.selectors.responses import ANSWER
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError, UnknownVariableError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.selectors.selector import walk_variable_users
+from airflow_provider_asyncapi.core.selectors.captures import walk_variable_users
 from airflow_provider_asyncapi.core.status.rules import Condition, Rule, find_match, parse_rules
 
 JSON = st.recursive(
