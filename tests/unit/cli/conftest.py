@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_asyncapi.cli import waiting
 from airflow_provider_asyncapi.cli.commands.registry import make_parser
+from tests.unit.cli.exploring import FINISHED, RUNNING, respond
 from tests.unit.fake_airflow import ApiServer
 from tests.unit.stored_connections import open_connection_store
 
@@ -83,3 +84,15 @@ def connect(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             store_connection(**{"conn_id": conn_id, "conn_type": "asyncapi", "host": api.url, "extra": text, **fields})
 
         yield store
+
+
+@pytest.fixture
+def explore(shell: Any, api: Any, tmp_path: Path, pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    respond(api, RUNNING, FINISHED)
+
+    def run(*commands: str, options: tuple[str, ...] = ()) -> Any:
+        words = [word for command in commands for word in ("--curl", command.format(url=api.url))]
+        return shell("explore", *words, "--name", "acme", *options)
+
+    return run

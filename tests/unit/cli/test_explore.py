@@ -14,13 +14,8 @@ import pytest
 
 from airflow_provider_asyncapi.cli import waiting
 from airflow_provider_asyncapi.core.profiles.lint import find_mistakes
+from tests.unit.cli.exploring import FINISHED, ROWS, STATUS, SUBMIT, respond
 from tests.unit.fake_airflow import reply
-
-SUBMIT = """curl -X POST {url}/v1/exports -H 'Authorization: Bearer t0p-secret-token' \\
-  -H 'Content-Type: application/json' -d '{{"table": "orders", "days": 7}}'"""
-STATUS = "curl {url}/v1/exports/5e1 -H 'Authorization: Bearer t0p-secret-token'"
-ROWS = "curl {url}/v1/exports/5e1/rows -H 'Authorization: Bearer t0p-secret-token'"
-RUNNING, FINISHED = reply({"export": {"state": "RUNNING", "percent": 40}}), reply({"export": {"state": "FINISHED"}})
 
 
 class Terminal(io.StringIO):
@@ -28,18 +23,6 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture
-def explore(shell: Any, api: Any, tmp_path: Path, pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.chdir(tmp_path)
-    respond(api, RUNNING, FINISHED)
-
-    def run(*commands: str, options: tuple[str, ...] = ()) -> Any:
-        words = [word for command in commands for word in ("--curl", command.format(url=api.url))]
-        return shell("explore", *words, "--name", "acme", *options)
-
-    return run
 
 
 @pytest.fixture
@@ -57,12 +40,6 @@ def type_lines(explore: Any, api: Any, monkeypatch: pytest.MonkeyPatch, capsys: 
         return code, *capsys.readouterr()
 
     return type_them
-
-
-def respond(api: Any, *polls: Any) -> None:
-    api.respond_to("POST /v1/exports", reply({"export": {"id": "7f3", "owner_id": "u9"}}, 201))
-    api.respond_to("GET /v1/exports/7f3", *polls)
-    api.respond_to("GET /v1/exports/7f3/rows", reply({"rows": [{"order": 1}]}))
 
 
 def read_profile(name: str = "acme") -> dict[str, Any]:
@@ -334,76 +311,3 @@ def test_a_file_is_sent_only_if_that_is_wanted(explore: Any, api: Any, tmp_path:
 def test_the_name_is_made_of_the_url(shell: Any, explore: Any, api: Any) -> None:
     assert shell("explore", "--curl", SUBMIT.format(url=api.url)).code == 0
     assert Path("exports.toml").exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ((), "--curl: is missing; set it to the cURL command that submits a job, as text or as @FILE"),
-        (("--curl", "curl u | sh"), "cURL command: line 1, column 8: a pipe isn't carried out"),
-        (("--curl", "curl https://h/$(id)"), "cURL command: line 1, column 16: $(…) runs a command"),
-        (("--curl", "@missing.sh"), "--curl: missing.sh: can't be read: No such file or directory"),
-        (("--curl", "curl https://h/$JOB"), "--var: the variable JOB has no value; add --var JOB=…"),
-        (("--curl", "curl a\ncurl b", "--curl", "curl c\ncurl d"), "--curl: 4 commands are given; three at most"),
-        (("--curl", "curl https://h", "--name", "../x"), "--name: '../x' can't be the name of a profile"),
-        (("--curl", "curl https://h", "--output", "nowhere"), "--output: nowhere isn't a folder"),
-        (
-            ("--curl", "curl https://h", "--success", "OK", "--failure", "OK"),
-            "--failure: 'OK' is also given by --success",
-        ),
-        (("--curl", "curl https://h", "--name", "taken"), "--name: taken.toml exists; choose another name, or add"),
-    ],
-)
-def test_bad_input_is_told_before_anything_is_sent(
-    shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("taken.toml").touch()
-    done = shell("explore", *words)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(message)
-
-
-@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "soon"])
-@pytest.mark.parametrize("option", ["--interval", "--timeout"])
-def test_times_are_positive(explore: Any, api: Any, option: str, seconds: str) -> None:
-    done = explore(SUBMIT, options=(f"{option}={seconds}",))
-    assert done.code == 2
-    assert f"{option}: has to be a positive number of seconds, not '{seconds}'" in done.err
-    assert api.requests == []
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            ("--identifier", "export.ID"),
-            "--identifier: 'export.ID' finds nothing in the response; there is $.export.id",
-        ),
-        (("--status", "header:X-State"), "--status: 'header:X-State' finds nothing in the response"),
-        (("--result", "rows"), "--result: 'rows' finds nothing in the response"),
-    ],
-)
-def test_a_selector_that_finds_nothing_is_named_with_its_option(explore: Any, options: Any, message: str) -> None:
-    done = explore(SUBMIT, STATUS, options=options)
-    assert done.code == 2
-    assert done.err.startswith(message)
-
-
-def test_a_response_without_an_identifier_is_an_error(explore: Any, api: Any) -> None:
-    api.respond_to("POST /v1/exports", reply({"message": "all is well"}))
-    done = explore(SUBMIT)
-    assert done.code == 2
-    assert done.err.startswith("--identifier: nothing in the response looks like the identifier of a job")
-
-
-def test_a_status_command_with_another_variable_needs_its_value(explore: Any) -> None:
-    done = explore(SUBMIT, "curl {url}/v1/exports/$JOB_ID?x=$OTHER")
-    assert done.code == 2
-    assert done.err == "--var: the variable OTHER has no value; add --var OTHER=…\n"
-
-
-def test_files_are_replaced_only_if_that_is_wanted(explore: Any) -> None:
-    assert explore(SUBMIT, STATUS).code == 0
-    assert explore(SUBMIT, STATUS).code == 2
-    assert explore(SUBMIT, STATUS, options=("--overwrite",)).code == 0
