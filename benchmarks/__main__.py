@@ -22,6 +22,7 @@ NAMES = (
     "callbacks",
     "hostile",
     "signing",
+    "logins",
     "profiles",
     "page",
     "page_browser",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.general_fields import GENERAL_FIELDS
     from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
     from airflow_provider_asyncapi.core.entry_points import find_entry_points
+    from airflow_provider_asyncapi.core.foreign_names import suggest_nearest
     from airflow_provider_asyncapi.core.jobs.profile_version import version_of
     from airflow_provider_asyncapi.core.profiles.merging import EXTENDS, merge_profiles
     from airflow_provider_asyncapi.core.profiles.schema import check_profile
@@ -51,6 +52,7 @@ __all__ = [
     "merge_profiles",
     "parse_callback_secrets",
     "read_mapping",
+    "suggest_nearest",
     "version_of",
 ]
 
@@ -70,6 +72,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.connection.settings": "ConnectionSettings",
         "airflow_provider_asyncapi.core.profiles.merging": "EXTENDS merge_profiles",
         "airflow_provider_asyncapi.core.profiles.schema": "check_profile",
+        "airflow_provider_asyncapi.core.foreign_names": "suggest_nearest",
         "airflow_provider_asyncapi.core.jobs.profile_version": "version_of",
         "airflow_provider_asyncapi.core.entry_points": "find_entry_points",
     },

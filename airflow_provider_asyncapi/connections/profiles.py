@@ -106,7 +106,9 @@ def read_profile_files(name: str, folder: str | None = None) -> Sequence[Profile
         if file is None:
             where = f"profile {files[-1].name!r}: extends" if files else "profile"
             which = f"no other profile {wanted!r}" if first else f"no profile {wanted!r}"
-            raise ConfigurationError(f"{where}: there is {which}; known are {', '.join(_list_files(folders))}")
+            known = _list_files(folders)
+            nearest = "" if first else lazy.suggest_nearest(wanted, known)
+            raise ConfigurationError(f"{where}: there is {which}{nearest}; known are {', '.join(known)}")
         if any((each.name, each.position) == (file.name, file.position) for each in files):
             chain = " → ".join([*(each.name for each in files), file.name])
             raise ConfigurationError(f"profile {name!r}: extends: is a circle: {chain}; remove one of them")

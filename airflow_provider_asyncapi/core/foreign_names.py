@@ -39,6 +39,10 @@ def describe_unknown_key(name: object, known: Collection[str]) -> str:
 
     :param known: the names that can be given here.
     """
+    return f"unknown key {name!r}{suggest_nearest(name, known)}"
+
+
+def suggest_nearest(name: object, known: Collection[str]) -> str:
+    """Return the question about the known name that is nearest to an unknown one; empty if none is near."""
     nearest = difflib.get_close_matches(str(name).lower(), known, 1)
-    meant = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-    return f"unknown key {name!r}{meant}"
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""

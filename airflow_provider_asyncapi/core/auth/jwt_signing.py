@@ -194,27 +194,50 @@ class JwtSigner:
     def _prepared_key(self) -> Any:
         """The key as the library signs with it: parsing a private key takes longer than signing."""
         try:
-            return jwt.get_algorithm_by_name(self.algorithm).prepare_key(self.key)
+            key = jwt.get_algorithm_by_name(self.algorithm).prepare_key(restore_line_breaks(self.key))
         except (ValueError, TypeError, jwt.exceptions.PyJWTError):
             # The reason of the library may quote the key.
             raise self._build_key_error() from None
+        # The library reads public keys as well, which can't sign.
+        if not isinstance(key, bytes) and not hasattr(key, "sign"):
+            raise self._build_key_error()
+        return key
 
     def _build_key_error(self) -> ConfigurationError:
         return ConfigurationError(
             f"jwt_secret_key isn't a key for {self.algorithm}: it has to be a private key in PEM format (of RSA for"
             " RS… and PS…, of an elliptic curve for ES…, Ed25519 for EdDSA), the JSON file of a service account, or"
-            " for HS… a shared secret; keys with a passphrase aren't supported"
+            f" for HS… a shared secret; {_advise_on_key(self.key)}"
         )
 
     @cached_property
     def key_fingerprint(self) -> str:
         """The SHA-256 of the public key as Snowflake has it: ``SHA256:`` and Base64."""
         try:
-            public = serialization.load_pem_private_key(self.key.encode(), None).public_key()
+            public = serialization.load_pem_private_key(restore_line_breaks(self.key).encode(), None).public_key()
         except (ValueError, TypeError):
             raise self._build_key_error() from None
         encoded = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         return f"SHA256:{base64.b64encode(hashlib.sha256(encoded).digest()).decode()}"
+
+
+def restore_line_breaks(key: str) -> str:
+    """Return a PEM key with its line breaks, which are often copied out of JSON as two characters."""
+    return key.replace("\\n", "\n") if key.lstrip().startswith("-----BEGIN ") else key
+
+
+def _advise_on_key(key: str) -> str:
+    """Return what is probably wrong with a key, without a part of it."""
+    if "ENCRYPTED" in key:
+        return (
+            "this key has a passphrase, and keys with a passphrase aren't supported: remove it with openssl pkey -in"
+            " key.pem -out plain.pem"
+        )
+    if "-----BEGIN PUBLIC KEY" in key or "-----BEGIN CERTIFICATE" in key:
+        return "this is a public key or a certificate"
+    if "-----BEGIN " not in key and ("/" in key or key.endswith((".pem", ".p8", ".key", ".json"))):
+        return "if this is the path of a file, set the content of the file instead"
+    return "keys with a passphrase aren't supported"
 
 
 def read_service_account(values: Mapping[str, Any]) -> dict[str, Any] | None:

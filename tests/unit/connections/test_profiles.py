@@ -92,6 +92,11 @@ def test_one_that_nobody_has_is_an_error_that_lists_all(folder: Path, package: P
         load_profile("no_such")
 
 
+def test_the_nearest_name_is_asked_about() -> None:
+    with pytest.raises(ConfigurationError, match=r"'dbt/job_run' \(did you mean 'dbt/job_runs'\?\); known are"):
+        load_profile("dbt/job_run")
+
+
 @pytest.mark.parametrize("name", ["", "../celigo", "a/b/c", "a/../b", "/a", "a/", "a.b", ".hidden", "celigo.toml"])
 def test_a_name_cannot_lead_elsewhere(name: str) -> None:
     with pytest.raises(ConfigurationError, match="name"):
@@ -132,7 +137,7 @@ def test_a_profile_of_a_folder_has_the_names_of_both(folder: Path, package: Path
     write(package, "acme/queries", "")
     assert load_profile("acme/jobs")["submit"]["identifier"] == "own"
     assert {"acme/jobs", "acme/queries", "celigo"} <= set(find_profile_files())
-    with pytest.raises(ConfigurationError, match=r"no profile 'acme'; known are .*acme/jobs, acme/queries"):
+    with pytest.raises(ConfigurationError, match=r"no profile 'acme' .*known are .*acme/jobs, acme/queries"):
         load_profile("acme")
 
 

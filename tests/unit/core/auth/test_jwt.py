@@ -34,6 +34,12 @@ def pem(key: Any) -> str:
 
 
 RSA = rsa.generate_private_key(65537, 2048)
+PUBLIC = (
+    RSA.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+)
+ENCRYPTED = RSA.private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"geheim-2")
+).decode()
 KEYS: dict[str, Any] = {
     "RS256": RSA,
     "PS512": RSA,
@@ -211,6 +217,16 @@ def test_a_client_authenticates_with_a_jwt(style, fields, key):
     assert "authorization" not in {name.lower() for name, _ in runner.requests[0].headers}
 
 
+def test_a_key_whose_line_breaks_were_copied_out_of_json_is_read():
+    fields = {"jwt_claims": {"key": "{key_fingerprint}"}}
+    plain, copied = (
+        JwtAuth.parse({"login": "ann", "jwt_secret_key": key, **fields})
+        for key in (pem(RSA), pem(RSA).replace("\n", "\\n"))
+    )
+    tokens = [auth.signer.sign(START, "1") for auth in (plain, copied)]
+    assert tokens[0] == tokens[1]
+
+
 @pytest.mark.parametrize(
     ("date", "advice"),
     [
@@ -233,6 +249,10 @@ def test_a_refused_assertion_mentions_a_wrong_clock(date, advice):
     [
         ({"jwt_secret_key": ""}, r"auth 'jwt' needs jwt_secret_key \(the key that signs\)"),
         ({"jwt_secret_key": "geheim-1"}, "jwt_secret_key isn't a key for RS256: it has to be a private key in PEM"),
+        ({"jwt_secret_key": "/keys/robot.p8"}, "if this is the path of a file, set the content of the file instead$"),
+        ({"jwt_secret_key": "robot.pem"}, "if this is the path of a file, set the content of the file instead$"),
+        ({"jwt_secret_key": PUBLIC}, "this is a public key or a certificate$"),
+        ({"jwt_secret_key": ENCRYPTED}, "this key has a passphrase, and .*: remove it with openssl pkey -in"),
         ({"jwt_algorithm": "ES256"}, "jwt_secret_key isn't a key for ES256"),
         ({"jwt_algorithm": "none"}, "jwt_algorithm has to be 'RS256' or .*, not 'none'"),
         ({"jwt_secret_key": '{"geheim": 1}'}, "is JSON, but not the key file of a Google service account"),
