@@ -27,13 +27,14 @@ LAZY = {
     f"airflow_provider_asyncapi.{name}"
     for name in ("connections.lazy", "core.auth.lazy", "core.plans", "hooks.lazy", "tasks.lazy", "triggers.lazy")
 }
-#: What only some tasks need: a test of a connection, Parquet files, optional packages, traces; and what only the
-#: triggerer does.
+#: What only some tasks need: a test of a connection, Parquet files, optional packages, traces, the message about a
+#: missing variable; and what only the triggerer does.
 SPARED = {"oauthlib.oauth1.rfc5849.parameters", "oauthlib.oauth1.rfc5849.signature"} | {
     f"airflow_provider_asyncapi.{name}"
     for name in (
         "core.connection.probe",
         "core.events.flow",
+        "core.profiles.variables",
         "core.requests.trace_context",
         "monitoring.spans",
         "results.writers.parquet",
