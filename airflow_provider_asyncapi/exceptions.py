@@ -25,6 +25,9 @@ class AsyncApiException(AirflowException):
     :ivar message: the API's own message about the failure; None if the response contains none.
     :ivar rerun: how the failed job may be run again by ``resubmit_on`` and ``repair_on``: ``repair``, ``submit`` or
         ``never``; None if neither is set, or the exception isn't about a failed job.
+    :ivar ended_at: when the deadline or ``stall_timeout`` has ended the wait, in seconds since the epoch; None for
+        other exceptions.
+    :ivar cancellation: the result of the cancel request that was sent then, in words; None if there was none.
     """
 
     method: str | None = None
@@ -34,6 +37,8 @@ class AsyncApiException(AirflowException):
     status: JsonValue = None
     message: str | None = None
     rerun: str | None = None
+    ended_at: float | None = None
+    cancellation: str | None = None
 
 
 class AsyncApiRetryableException(AsyncApiException):

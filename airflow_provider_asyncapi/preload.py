@@ -58,6 +58,7 @@ import airflow_provider_asyncapi.sensors.asyncapi
 import airflow_provider_asyncapi.tasks.callbacks
 import airflow_provider_asyncapi.tasks.cancel_request
 import airflow_provider_asyncapi.tasks.fetch_result
+import airflow_provider_asyncapi.tasks.job_history
 import airflow_provider_asyncapi.tasks.job_slots
 import airflow_provider_asyncapi.tasks.job_templates
 import airflow_provider_asyncapi.tasks.job_wait
@@ -75,6 +76,7 @@ import airflow_provider_asyncapi.transports.requests
 import airflow_provider_asyncapi.transports.shared_tokens
 import airflow_provider_asyncapi.triggers.asyncapi
 import airflow_provider_asyncapi.triggers.cancel_reasons
+import airflow_provider_asyncapi.triggers.kill_history
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS
 from airflow_provider_asyncapi.core.fetch.outputs.archives import Archive
 from airflow_provider_asyncapi.core.fetch.outputs.registry import OUTPUT_TYPES

@@ -22,6 +22,8 @@ _STORED_AS = {
     "status": "status",
     "message": "api_message",
     "rerun": "rerun",
+    "ended_at": "ended_at",
+    "cancellation": "cancellation",
 }
 #: The names of what versions before this one have stored.
 _STORED_BEFORE = {"status_code": "http_status"}
@@ -40,6 +42,9 @@ class AsyncApiError(Exception):
     :ivar status: the status that the job last had; None if it isn't known.
     :ivar message: the API's own message about the failure, without secrets; None if the response contains none.
     :ivar rerun: how the failed job is run again, by the rules for that (:class:`~.outcome.Rerun`); None without rules.
+    :ivar ended_at: when the deadline or ``stall_timeout`` has ended the wait, in seconds since the epoch; None for
+        other errors.
+    :ivar cancellation: the result of the cancel request that was sent then, in words; None if there was none.
     """
 
     method: str | None = None
@@ -49,6 +54,8 @@ class AsyncApiError(Exception):
     status: JsonValue = None
     message: str | None = None
     rerun: str | None = None
+    ended_at: float | None = None
+    cancellation: str | None = None
 
     def __str__(self) -> str:
         return make_displayable(super().__str__())

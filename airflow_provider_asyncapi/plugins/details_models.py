@@ -36,6 +36,8 @@ class TimelineEntry(BaseModel):
         "callback",
         "late_wait",
         "cancelled",
+        "deadline",
+        "stalled",
         "failed",
         "resubmitted",
         "repaired",

@@ -30,6 +30,7 @@ from airflow_provider_asyncapi.exceptions import (
     AsyncApiCancelled,
     AsyncApiJobFailed,
     AsyncApiRetryableException,
+    AsyncApiTimeout,
     AsyncApiUnknownStatus,
     to_airflow,
 )
@@ -191,7 +192,8 @@ class JobWait:
         hook = self._task.hook
         # The signal may have interrupted a request, so the hook's locks and connections can't be used.
         cancelling = lazy.cancel_if_running(hook.api, self._plan, handle, reason)
-        lazy.RequestsDriver(hook.api).run(cancelling, observe=hook.log_events)
+        cancellation = lazy.RequestsDriver(hook.api).run(cancelling, observe=hook.log_events)
+        lazy.record_kill_on_worker(self._ti, reason, cancellation)
 
     def _cancel_for_user(self, request: str, handle: JobHandle) -> AsyncApiCancelled:
         """Cancel the job for the user whom the request names; return the exception that fails the task."""
@@ -380,6 +382,8 @@ class JobWait:
         except AirflowException as error:
             summary = lazy.PollSummary.ending(time.time(), str(redact(str(error))))
             push_for_users(self._context, POLL_KEY, summary.dump())
+            if isinstance(error, AsyncApiTimeout):
+                lazy.record_timeout(self._context, error)
             if soft_fail and not isinstance(error, AsyncApiCancelled):
                 raise AirflowSkipException(f"Skipping, since soft_fail or never_fail is set: {error}") from error
             raise

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from airflow_provider_asyncapi.tasks.cancel_request import read_cancel_request
     from airflow_provider_asyncapi.tasks.fetch_result import fetch_result, make_lineage
+    from airflow_provider_asyncapi.tasks.job_history import record_cancel, record_timeout
     from airflow_provider_asyncapi.tasks.job_slots import get_slot, return_slot
     from airflow_provider_asyncapi.tasks.job_templates import render_job
     from airflow_provider_asyncapi.tasks.job_wait import JobWait
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
         WaitState,
         delete_xcoms,
         find_start,
-        record_cancel,
     )
     from airflow_provider_asyncapi.tasks.without_worker import (
         make_start_args,
@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
     from airflow_provider_asyncapi.triggers.cancel_reasons import reason_to_cancel_on_worker
     from airflow_provider_asyncapi.triggers.events import WaitEvent
+    from airflow_provider_asyncapi.triggers.kill_history import record_kill_on_worker
     from airflow_provider_asyncapi.triggers.storable_parameters import check_storable
 
 __all__ = [
@@ -129,6 +130,8 @@ __all__ = [
     "read_cancel_request",
     "reason_to_cancel_on_worker",
     "record_cancel",
+    "record_kill_on_worker",
+    "record_timeout",
     "register_job",
     "render_job",
     "repair_or_submit",
@@ -180,6 +183,7 @@ __getattr__ = load_lazily(
         ),
         "airflow_provider_asyncapi.tasks.cancel_request": "read_cancel_request",
         "airflow_provider_asyncapi.tasks.fetch_result": "fetch_result make_lineage",
+        "airflow_provider_asyncapi.tasks.job_history": "record_cancel record_timeout",
         "airflow_provider_asyncapi.tasks.job_slots": "get_slot return_slot",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
         "airflow_provider_asyncapi.tasks.next_job": "find_next_job resubmit_job submit_in_next_try wait_until_due",
@@ -191,7 +195,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.tasks.job_wait": "JobWait",
         "airflow_provider_asyncapi.tasks.wait_options": "WaitOptions",
         "airflow_provider_asyncapi.tasks.wait_state": (
-            "RescheduleWaitState TimeLimits WaitState delete_xcoms find_start record_cancel"
+            "RescheduleWaitState TimeLimits WaitState delete_xcoms find_start"
         ),
         "airflow_provider_asyncapi.tasks.without_worker": (
             "make_start_args why_unsupported_end why_unsupported_fetch why_unsupported_start"
@@ -199,6 +203,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.transports.requests": "RequestsDriver",
         "airflow_provider_asyncapi.triggers.asyncapi": "AsyncApiJobTrigger",
         "airflow_provider_asyncapi.triggers.cancel_reasons": "reason_to_cancel_on_worker",
+        "airflow_provider_asyncapi.triggers.kill_history": "record_kill_on_worker",
         "airflow_provider_asyncapi.triggers.events": "WaitEvent",
         "airflow_provider_asyncapi.triggers.storable_parameters": "check_storable",
     },

@@ -7,16 +7,15 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import XCom, redact
+from airflow.providers.common.compat.sdk import XCom
 from airflow.providers.standard.utils.skipmixin import XCOM_SKIPMIXIN_KEY
 
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import FetchCallbacks, Polled
 from airflow_provider_asyncapi.core.errors import NewerLayoutError
 from airflow_provider_asyncapi.core.jobs.stored_fields import read_fields
-from airflow_provider_asyncapi.core.json_values import as_text
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.wait.history import Entry, EntryKind, JobHistory
+from airflow_provider_asyncapi.core.wait.history import JobHistory
 from airflow_provider_asyncapi.core.wait.log_position import MAX_LINES, LogPosition
 from airflow_provider_asyncapi.core.wait.summaries import summarize_wait
 from airflow_provider_asyncapi.exceptions import to_airflow
@@ -119,26 +118,6 @@ def forget_start(context: Context) -> None:
     store: Any = context.get("task_state_store")
     if store is not None:
         store.set(_BEGAN_KEY, {"version": VERSION})
-
-
-def record_cancel(context: Context, message: str, handle: JobHandle) -> None:
-    """
-    Add to the history of a job, which users see, that a user has cancelled it.
-
-    :param message: who has cancelled the job, and what the API has said.
-    :param handle: the job as it was seen last.
-    """
-    ti: Any = context["ti"]
-    status = None if handle.status is None else as_text(handle.status)
-    entry = Entry(time.time(), EntryKind.CANCELLED, str(redact(message)), status, handle.progress)
-    try:
-        published = ti.xcom_pull(task_ids=ti.task_id, key=HISTORY_KEY, map_indexes=ti.map_index)
-    except Exception:
-        log.warning("XCom %s can't be read, so it lacks the cancel", HISTORY_KEY, exc_info=True)
-        return
-    # Parsed again, it has no more than may be stored.
-    history = JobHistory.parse(JobHistory.parse(published).add(entry).dump())
-    push_for_users(context, HISTORY_KEY, history.dump())
 
 
 log = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running, c
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.hooks.clients import SharedClient
 from airflow_provider_asyncapi.triggers.cancel_reasons import reason_to_cancel
+from airflow_provider_asyncapi.triggers.kill_history import record_kill
 
 #: Seconds in which Airflow has to return the connection.
 _LOOK_UP_TIMEOUT = 60.0
@@ -50,6 +52,8 @@ async def _cancel_unless_needed(
         async with SharedClient(asyncapi_conn_id, look_up_timeout=_LOOK_UP_TIMEOUT) as (api, driver):
             # This poll isn't published: the XComs may be those of the next try by now.
             try:
-                await driver.run(cancel_if_running(api, plan, job, reason), observe=observe)
+                cancellation = await driver.run(cancel_if_running(api, plan, job, reason), observe=observe)
             except SlowResponseError:
-                await driver.run(cancel_job(api, plan, job, reason, may_poll=False), observe=observe)
+                cancelling = cancel_job(api, plan, job, reason, may_poll=False)
+                cancellation = await driver.run(cancelling, observe=observe)
+        await record_kill(ti, reason, cancellation, time.time())

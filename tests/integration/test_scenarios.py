@@ -132,6 +132,10 @@ def test_a_job_that_takes_too_long_is_cancelled_once(run, demo_server):
     assert "AsyncApiTimeout" in log
     identifier = result.xcom("stuck.submit")
     assert demo_server.count("PUT", f"/v1/jobs/{identifier}/cancel", status=200) == 1
+    # The page of jobs shows it.
+    told = result.xcom("stuck.wait", "job_history")["entries"][-1]
+    assert told["kind"] == "deadline"
+    assert told["message"].startswith("The job wasn't done in time: the API has accepted the cancel")
 
 
 def test_a_job_in_two_steps_with_forms_and_xml(run):
@@ -210,6 +214,12 @@ def _start_stuck_job(client: Any, run_dag: Any, server: DemoServer) -> tuple[str
 
 def _state(client: Any, run_id: str, task_id: str, dag_id: str = "killed") -> str | None:
     return next((task.state for task in client.tasks(dag_id, run_id) if task.task_id == task_id), None)
+
+
+def _last_entry(client: Any, run_id: str) -> str:
+    """Return what the timeline of the page of jobs says last of the wait."""
+    entries = (client.xcom("killed", run_id, "stuck.wait", "job_history") or {}).get("entries") or [{}]
+    return str(entries[-1].get("message"))
 
 
 def _cancels(server: DemoServer, identifier: str) -> int:

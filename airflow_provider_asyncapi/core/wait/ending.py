@@ -143,7 +143,8 @@ def build_deadline_error(
     :param problem: the error of the last poll, if it failed.
     :param warned_statuses: the unknown statuses that were logged.
     """
-    waited = api.clock() - state.started_at
+    ended_at, cancellation = api.clock(), None
+    waited = ended_at - state.started_at
     by_count = plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls
     made = f"{polls} poll{'s' * (polls != 1)}"
     limit = "as many polls as allowed (max_iterations)" if by_count else "the deadline"
@@ -152,11 +153,14 @@ def build_deadline_error(
         last += f"; no response contained a status{name_status_selector(plan)}, so that may be the wrong selector"
     if plan.cancel is not None:
         may_poll = not isinstance(problem, SlowResponseError)
-        cancellation = yield from cancel_flow.cancel_job(api, plan, handle, "it wasn't done in time", may_poll=may_poll)
-        last += f"; {cancellation.summary}"
-    return DeadlineExceededError(
+        cancelling = cancel_flow.cancel_job(api, plan, handle, "it wasn't done in time", may_poll=may_poll)
+        cancellation = (yield from cancelling).summary
+        last += f"; {cancellation}"
+    error = DeadlineExceededError(
         f"{describe_job(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}"
     )
+    error.ended_at, error.cancellation = ended_at, cancellation
+    return error
 
 
 def build_stall_error(
@@ -165,14 +169,16 @@ def build_stall_error(
     """Cancel the job if the plan has a request for that, and return the error of a wait for a job that is stalled."""
     now = api.clock()
     unchanged, waited = now - state.unchanged_since, now - state.started_at
-    last = ""
+    last, cancellation = "", None
     if plan.cancel is not None:
-        cancellation = yield from cancel_flow.cancel_job(api, plan, handle, "it makes no progress")
-        last = f"; {cancellation.summary}"
-    return JobStalledError(
+        cancellation = (yield from cancel_flow.cancel_job(api, plan, handle, "it makes no progress")).summary
+        last = f"; {cancellation}"
+    error = JobStalledError(
         f"{describe_job(api, handle)}, unchanged for {unchanged:.0f} s, longer than stall_timeout allows, after"
         f" {waited:.0f} s and {polls} poll{'s' * (polls != 1)}{last}"
     )
+    error.ended_at, error.cancellation = now, cancellation
+    return error
 
 
 def end_if_overdue(

@@ -30,6 +30,8 @@ class EntryKind(StrEnum):
     STATUS_MISSING = "status_missing"
     UNKNOWN_STATUS = "unknown_status"
     CANCELLED = "cancelled"
+    DEADLINE = "deadline"
+    STALLED = "stalled"
 
 
 #: The entries after which users know the status of the job: a poll that finds the same status says nothing new.
@@ -70,6 +72,12 @@ class Entry:
             shorten(status, _MAX_STATUS) if isinstance(status, str) else None,
             as_number(given.get("progress")),
         )
+
+    @classmethod
+    def of(cls, at: float, kind: EntryKind, message: str, status: JsonValue, progress: float | None = None) -> Entry:
+        """Return an entry whose texts are cut to what is kept."""
+        text = None if status is None else shorten(as_text(status), _MAX_STATUS)
+        return cls(at, kind, shorten(message, _MAX_MESSAGE), text, progress)
 
     def says_same_as(self, before: Entry) -> bool:
         """Return whether users know from the entry before what this one says."""
@@ -161,8 +169,7 @@ def _describe_poll(polled: Polled) -> Entry:
         kind = EntryKind.CALLBACK
     elif polled.status_problem is not None:
         kind, message = EntryKind(polled.status_problem.kind), polled.status_problem.message
-    status = None if polled.handle.status is None else shorten(as_text(polled.handle.status), _MAX_STATUS)
-    return Entry(polled.at, kind, shorten(message, _MAX_MESSAGE), status, polled.handle.progress)
+    return Entry.of(polled.at, kind, message, polled.handle.status, polled.handle.progress)
 
 
 def _limit(entries: tuple[Entry, ...], left_out: int, last_response: Mapping[str, JsonValue] | None) -> JobHistory:

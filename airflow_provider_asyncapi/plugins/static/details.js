@@ -22,6 +22,8 @@ const PALETTES = new Map([
   ["error", "red"],
   ["failed", "red"],
   ["cancelled", "orange"],
+  ["deadline", "red"],
+  ["stalled", "red"],
   ["late_wait", "orange"],
   ["status_missing", "orange"],
   ["unknown_status", "orange"],

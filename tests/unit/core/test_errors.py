@@ -34,6 +34,8 @@ FIELDS = {
     "status": "queued",
     "message": "no room",
     "rerun": "submit",
+    "ended_at": 1.5,
+    "cancellation": "the API has accepted the cancel",
 }
 
 

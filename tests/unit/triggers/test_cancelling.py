@@ -295,6 +295,32 @@ def test_a_kill_asks_for_the_state_of_the_very_task_instance(api: ApiServer, sup
     assert not api.requests
 
 
+@pytest.mark.parametrize(("task_instance", "is_told"), [("this", True), ("that of another try", False), (None, False)])
+def test_the_history_tells_that_the_job_was_cancelled_with_its_task_unless_another_try_has_begun(
+    api: ApiServer, connection: None, supervisor: Supervisor, task_instance: str | None, is_told: bool
+) -> None:
+    earlier = {"at": "2026-03-01T12:00:00+00:00", "kind": "status", "status": "running"}
+    supervisor.xcoms["job_history"] = {"entries": [earlier]}
+    supervisor.task_states = {"run": {"wait": "failed"}}
+    api.respond_to(POLL, reply({"status": "running"}))
+    api.respond_to(CANCEL, reply(status=202))
+
+    async def scenario() -> None:
+        waiting = trigger(cancel=CANCELLED_BY)
+        own = str(getattr(waiting.task_instance, "id", None)) if task_instance == "this" else task_instance
+        if own is not None:
+            supervisor.xcoms[WAIT_KEY] = {"task_instance": own, "identifier": "j-1"}
+        task = asyncio.create_task(event_of(waiting))
+        await until(lambda: api.count(POLL))
+        await kill(waiting, task)
+
+    asyncio.run(scenario())
+    told = [each.value["entries"][-1] for each in supervisor.of_kind("SetXCom") if each.key == "job_history"]
+    cancels = [each["message"] for each in told if each["kind"] == "cancelled"]
+    assert len(cancels) == is_told
+    assert all(each.startswith("The task is failed: the API has accepted the cancel") for each in cancels)
+
+
 def test_a_cancel_goes_on_when_airflow_gives_up_on_it(api: ApiServer, connection: None, supervisor: Supervisor) -> None:
     api.respond_to(CANCEL, reply(status=202))
     supervisor.task_states = {"run": {"wait": "failed"}}

@@ -11,6 +11,7 @@ from airflow_provider_asyncapi.core.errors import (
     DeadlineExceededError,
     SlowResponseError,
     UnsafeContentError,
+    read_error,
 )
 from airflow_provider_asyncapi.core.wait.ending import raise_deadline_error
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
@@ -42,9 +43,13 @@ def test_on_the_deadline_the_job_is_cancelled():
         make_api(), RUNNING, make_response(None, 204), make_response({"status": "stopped"}), forever=True
     )
     accepted = "after 0 s and 1 poll; the API has accepted the cancel, and the job has status 'stopped' now"
-    with pytest.raises(DeadlineExceededError, match=accepted):
+    with pytest.raises(DeadlineExceededError, match=accepted) as raised:
         run(runner, state(deadline=START), **CANCEL)
     assert runner.paths == ["GET /jobs/7", "DELETE /jobs/7", *["GET /jobs/7"] * 3]
+    # Another process publishes what has happened, and when.
+    stored = read_error(raised.value.dump())
+    assert stored.ended_at == START
+    assert stored.cancellation == "the API has accepted the cancel, and the job has status 'stopped' now"
 
 
 def test_a_job_that_runs_on_though_the_api_has_accepted_the_cancel_is_said_to_run():
