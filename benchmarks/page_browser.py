@@ -140,7 +140,7 @@ def _list_acts(page: Page, database: Path) -> dict[str, Callable[[], None]]:
 
     def select_all() -> None:
         page.get_by_role("checkbox", name="Select all jobs on this page").check(force=True)
-        page.get_by_role("button", name="Select ").click()
+        page.get_by_role("button", name="matching jobs").click()
         page.get_by_role("button", name="Selecting").wait_for(state="hidden")
         page.get_by_text("50 selected").wait_for(state="hidden")
 

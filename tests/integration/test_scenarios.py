@@ -169,6 +169,8 @@ def test_marking_a_waiting_task_as_failed_cancels_its_job(airflow, run_dag, demo
     run_id, identifier = _start_stuck_job(airflow.client, run_dag, demo_server)
     airflow.client.mark("killed", run_id, "stuck.wait", "failed")
     _until(lambda: _cancels(demo_server, identifier) == 1)
+    # The page of jobs shows it.
+    _until(lambda: "The task is failed: the API has accepted the cancel" in _last_entry(airflow.client, run_id))
 
 
 @beside

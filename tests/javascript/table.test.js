@@ -8,7 +8,7 @@ const { createElement: h } = globalThis.React;
 const { MemoryRouter } = globalThis.ReactRouterDOM;
 const { Ticking } = await import("../../airflow_provider_asyncapi/plugins/static/clock.js");
 const { COLUMNS } = await import("../../airflow_provider_asyncapi/plugins/static/columns.js");
-const { JobsTable } = await import("../../airflow_provider_asyncapi/plugins/static/table.js");
+const { findSurplus, JobsTable } = await import("../../airflow_provider_asyncapi/plugins/static/table.js");
 
 /** @typedef {import("../../airflow_provider_asyncapi/plugins/static/types.d.ts").Column} Column */
 /** @typedef {import("../../airflow_provider_asyncapi/plugins/static/types.d.ts").Job} Job */
@@ -111,4 +111,18 @@ test("a tick changes the texts that tell the time, and renders no row again", (c
   screen.getByText("DONE");
   screen.getByText("about 10 polls");
   assert.equal(screen.getAllByText("10 polls").length, 2);
+});
+
+test("as many columns are folded at once as are too wide", () => {
+  const columns = COLUMNS.filter(({ isOptional }) => !isOptional);
+  const columnWidths = new Map(columns.map(({ label }) => [label, 100]));
+  const fold = (/** @type {number} */ available, count = 0) =>
+    findSurplus(columns, count, { available, columnWidths, needed: 900 - 100 * count });
+  assert.deepEqual(fold(900), []);
+  assert.deepEqual(fold(850), [900]);
+  assert.deepEqual(fold(600), [900, 800, 700]);
+  assert.deepEqual(fold(600, 2), [700]);
+  // All that can be folded.
+  assert.equal(fold(0).length, 5);
+  assert.deepEqual(fold(0, 5), []);
 });

@@ -9,9 +9,6 @@ import { Alert, Button, h, useCallback, useEffect, useRef, useState } from "./ai
 /** @typedef {import("./types.d.ts").ActionResult} ActionResult */
 /** @typedef {{ message: string, status: "error" | "info" | "success" }} Notice */
 
-/** Milliseconds for which a success is shown; a failure stays until the user has seen it. */
-const SHOWN = 10_000;
-
 /**
  * Return whether an action needs no confirmation.
  *
@@ -62,10 +59,6 @@ export const useImmediateAction = (onDismiss) => {
       setNotice({ message: `${what}: ${message}`, status });
     }
   }, []);
-  useEffect(() => {
-    const timer = notice?.status === "success" ? setTimeout(() => setNotice(undefined), SHOWN) : undefined;
-    return () => clearTimeout(timer);
-  }, [notice]);
   // An answer that arrives later is shown nowhere.
   useEffect(
     () => () => {

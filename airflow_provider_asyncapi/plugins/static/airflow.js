@@ -10,6 +10,7 @@ export const {
   createContext,
   Fragment,
   memo,
+  startTransition,
   useCallback,
   useContext,
   useEffect,

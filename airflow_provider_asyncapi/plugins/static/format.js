@@ -57,6 +57,31 @@ export const formatUntil = (moment, now, over) => {
 export const formatSince = (moment, now) => (moment === null ? "" : formatOngoing(now - new Date(moment).getTime()));
 
 /**
+ * The formats of time zones: to make one takes longer than to use it, and a list writes hundreds of moments.
+ *
+ * @type {Map<string, Intl.DateTimeFormat>}
+ */
+const formats = new Map();
+const BROWSER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/**
+ * Return the format of moments in a time zone.
+ *
+ * @param {string} timeZone - its name
+ * @returns {Intl.DateTimeFormat} the same one for the same zone
+ * @throws {RangeError} if there is no such zone
+ */
+const findFormat = (timeZone) => {
+  let format = formats.get(timeZone);
+  if (format === undefined) {
+    // Swedish writes dates and times by ISO 8601.
+    format = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone });
+    formats.set(timeZone, format);
+  }
+  return format;
+};
+
+/**
  * Return the zone that the user has chosen in Airflow's UI, or else the browser's.
  *
  * @returns {string} such as `Europe/Berlin`
@@ -64,10 +89,10 @@ export const formatSince = (moment, now) => (moment === null ? "" : formatOngoin
 export const readTimeZone = () => {
   try {
     const zone = JSON.parse(localStorage.getItem("timezone") ?? "");
-    new Intl.DateTimeFormat("en", { timeZone: zone });
+    findFormat(zone);
     return zone;
   } catch {
-    return Intl.DateTimeFormat().resolvedOptions().timeZone;
+    return BROWSER_ZONE;
   }
 };
 
@@ -82,9 +107,7 @@ export const formatMoment = (moment, timeZone = readTimeZone()) => {
   if (moment === null) {
     return undefined;
   }
-  const options = /** @type {const} */ ({ dateStyle: "short", timeStyle: "medium", timeZone });
-  // Swedish writes dates and times by ISO 8601.
-  return new Intl.DateTimeFormat("sv-SE", options).format(new Date(moment));
+  return findFormat(timeZone).format(new Date(moment));
 };
 
 /**

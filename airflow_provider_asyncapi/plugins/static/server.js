@@ -1,6 +1,6 @@
 /** Requests to this provider's application in Airflow's API server. */
 
-import { useEffect, useState } from "./airflow.js";
+import { startTransition, useEffect, useState } from "./airflow.js";
 import { setClock } from "./clock.js";
 
 /** Pause between two requests for the same. */
@@ -101,7 +101,8 @@ export const useAnswer = (url, refreshSeconds = REFRESH_SECONDS) => {
             throw new ServerError("The answer isn't one of this page's server. Load the page again.", 200);
           }
           setClock(data.now);
-          setAnswer({ data: /** @type {T} */ (data), url });
+          // The browser reacts to the user while React renders what has changed.
+          startTransition(() => setAnswer({ data: /** @type {T} */ (data), url }));
         } catch (error) {
           if (abort.signal.aborted || own !== turn) {
             return;

@@ -120,6 +120,41 @@ export const insertHeads = (jobs, nameGroup) =>
 const SPARE_WIDTH = 24;
 
 /**
+ * How the table was folded that was shown last, so that the next one with the same columns begins so.
+ *
+ * For each number of folded columns that was too small, `widths` has the width that the table would need.
+ */
+const last = { count: 0, labels: "", widths: /** @type {number[]} */ ([]) };
+
+/**
+ * Return how many columns to fold, so that a table fits that is too wide.
+ *
+ * A table is rendered anew for each number of columns that is tried, so this doesn't try one after the other. A column
+ * into which others are folded gets no narrower: what these leave free is the most that is gained.
+ *
+ * @param {Column[]} columns - the columns of the table
+ * @param {number} count - the number of columns that are folded
+ * @param {{ available: number, columnWidths: Map<string, number>, needed: number }} pixels - the width of the area, of
+ *   each column by its label, and of the table
+ * @returns {number[]} for each further column to fold, the width that the table needs without that, at least
+ */
+export const findSurplus = (columns, count, { available, columnWidths, needed }) => {
+  const surplus = [];
+  let width = needed;
+  for (let before = foldColumns(columns, count); width > available;) {
+    const after = foldColumns(columns, count + surplus.length + 1);
+    const folded = before.find(({ label }) => after.every((other) => other.label !== label));
+    if (folded === undefined) {
+      break;
+    }
+    surplus.push(width);
+    width -= columnWidths.get(folded.label) ?? 0;
+    before = after;
+  }
+  return surplus;
+};
+
+/**
  * Fold columns until the table fits into its area.
  *
  * Only the browser knows how wide a column has to be, since that depends on what is in it. So the width is measured
@@ -131,25 +166,34 @@ const SPARE_WIDTH = 24;
  */
 const useFolding = (columns) => {
   const areaRef = useRef(/** @type {HTMLDivElement | null} */ (null));
-  // For each number of folded columns that was too small: the width that the table would need.
-  const neededRef = useRef({ labels: "", widths: /** @type {number[]} */ ([]) });
-  const [count, setCount] = useState(0);
-  const left = foldColumns(columns, count);
   const labels = columns.map(({ label }) => label).join();
+  const [count, setCount] = useState(() => (last.labels === labels ? last.count : 0));
+  const left = foldColumns(columns, count);
 
   useLayoutEffect(() => {
     const area = areaRef.current;
-    if (neededRef.current.labels !== labels) {
-      neededRef.current = { labels, widths: [] };
+    if (last.labels !== labels) {
+      Object.assign(last, { count: 0, labels, widths: [] });
       if (count > 0) {
         setCount(0);
         return;
       }
     }
-    const canFold = foldColumns(columns, count + 1).length < foldColumns(columns, count).length;
-    if (area !== null && area.scrollWidth > area.clientWidth && canFold) {
-      neededRef.current.widths[count] = area.scrollWidth;
-      setCount(count + 1);
+    last.count = count;
+    if (area !== null && area.scrollWidth > area.clientWidth) {
+      const cells = /** @type {HTMLElement[]} */ ([...area.querySelectorAll("thead th")]);
+      const columnWidths = new Map(
+        foldColumns(columns, count).map(({ label }, index) => [label, cells[index]?.offsetWidth ?? 0]),
+      );
+      const surplus = findSurplus(columns, count, {
+        available: area.clientWidth,
+        columnWidths,
+        needed: area.scrollWidth,
+      });
+      last.widths.splice(count, surplus.length, ...surplus);
+      if (surplus.length > 0) {
+        setCount(count + surplus.length);
+      }
     }
     // The columns are new ones with each list of jobs.
   }, [columns, count, labels]);
@@ -159,9 +203,8 @@ const useFolding = (columns) => {
       return undefined;
     }
     const observer = new ResizeObserver(() => {
-      const { widths } = neededRef.current;
-      const enough = widths.findIndex((width) => width + SPARE_WIDTH <= area.clientWidth);
-      setCount(enough === -1 ? widths.length : enough);
+      const enough = last.widths.findIndex((width) => width + SPARE_WIDTH <= area.clientWidth);
+      setCount(enough === -1 ? last.widths.length : enough);
     });
     observer.observe(area);
     return () => observer.disconnect();
