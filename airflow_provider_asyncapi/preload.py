@@ -58,6 +58,7 @@ import airflow_provider_asyncapi.sensors.asyncapi
 import airflow_provider_asyncapi.tasks.callbacks
 import airflow_provider_asyncapi.tasks.cancel_request
 import airflow_provider_asyncapi.tasks.fetch_result
+import airflow_provider_asyncapi.tasks.job_cancel
 import airflow_provider_asyncapi.tasks.job_history
 import airflow_provider_asyncapi.tasks.job_slots
 import airflow_provider_asyncapi.tasks.job_templates

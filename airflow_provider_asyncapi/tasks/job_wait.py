@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -90,7 +89,7 @@ class JobWait:
             push_for_users(self._context, JOB_KEY, handle.dump())
             self._push_summary(plans.WaitCheckpoint(handle, started_at=time.time()))
             with self.publish_errors():
-                raise self._cancel_for_user(request, handle)
+                raise lazy.cancel_for_user(self._task, self._context, request, handle)
         plan: WaitPlan = self._task.build_plan(STATUS)
         # During the wait, this XCom tells users and the trigger for which job the task waits.
         if self._options.deferrable and plan.callback is None and not handle.outcome.is_final:
@@ -163,7 +162,7 @@ class JobWait:
                 return self.begin(find_job())
             case "cancel":
                 handle = find_job() if result.wait is None else _parse_state(result.wait).handle
-                raise self._cancel_for_user(result.message, handle)
+                raise lazy.cancel_for_user(self._task, self._context, result.message, handle)
         self._store_start(result)
         return self._finish(parse_job(result.handle))
 
@@ -178,45 +177,9 @@ class JobWait:
             self._task.log.warning("The next try of this task will have a new deadline", exc_info=True)
 
     def cancel_on_kill(self) -> None:
-        """
-        Cancel the remote job of a task that is killed while it waits on a worker, unless a task still needs the job.
-
-        Airflow also kills a task whose heartbeats it has missed, and when a worker is stopped; then the next try
-        continues the wait.
-        """
-        if self._state is None or self._plan is None or self._plan.cancel is None:
-            return
-        handle = self._state.current.handle
-        if (reason := lazy.reason_to_cancel_on_worker(self._ti, handle)) is None:
-            return
-        hook = self._task.hook
-        # The signal may have interrupted a request, so the hook's locks and connections can't be used.
-        cancelling = lazy.cancel_if_running(hook.api, self._plan, handle, reason)
-        cancellation = lazy.RequestsDriver(hook.api).run(cancelling, observe=hook.log_events)
-        lazy.record_kill_on_worker(self._ti, reason, cancellation)
-
-    def _cancel_for_user(self, request: str, handle: JobHandle) -> AsyncApiCancelled:
-        """Cancel the job for the user whom the request names; return the exception that fails the task."""
-        try:
-            plan: WaitPlan = self._task.build_plan(STATUS)
-            hook = self._task.hook
-            with lazy.trace_stage("wait", self._task.asyncapi_conn_id, handle.trace) as trace:
-                flow = lazy.cancel_if_running(hook.api, plan, handle, request)
-                cancellation = hook.run(trace.propagate(hook.api, flow))
-                result, handle = cancellation.summary, cancellation.handle
-                if cancellation.is_accepted:
-                    handle = trace.join(dataclasses.replace(handle, outcome=Outcome.FAILURE))
-            if cancellation.is_accepted:
-                # Airflow tells the trigger that its task was resumed, after which it would cancel the job once more if
-                # the API still reports that the job runs.
-                push_for_users(self._context, JOB_KEY, handle.dump())
-        except (AsyncApiError, AirflowException) as error:
-            # After some of these exceptions, Airflow would retry the task, which would wait for the job again.
-            result = f"the job may still be running: {error}"
-        cancelled = AsyncApiCancelled(f"{request}: {result}")
-        lazy.record_cancel(self._context, str(cancelled), handle)
-        cancelled.job, cancelled.status = handle.identifier, handle.status
-        return cancelled
+        """Cancel the remote job of a task that is killed while it waits on a worker, unless a task still needs it."""
+        if self._state is not None and self._plan is not None and self._plan.cancel is not None:
+            lazy.cancel_killed_job(self._task, self._ti, self._plan, self._state.current.handle)
 
     def _wait(self, plan: WaitPlan, handle: JobHandle, deferred: WaitCheckpoint | None = None) -> JobHandle:
         """

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.submit.repair import repair_or_submit
     from airflow_provider_asyncapi.core.submit.resubmit_plan import ResubmitPlan
     from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
-    from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running
     from airflow_provider_asyncapi.core.wait.deferral import run_until_sleep
     from airflow_provider_asyncapi.core.wait.flow import wait
     from airflow_provider_asyncapi.core.wait.plan import parse_cleanup, parse_timeout
@@ -47,7 +46,8 @@ if TYPE_CHECKING:
     )
     from airflow_provider_asyncapi.tasks.cancel_request import read_cancel_request
     from airflow_provider_asyncapi.tasks.fetch_result import fetch_result, make_lineage
-    from airflow_provider_asyncapi.tasks.job_history import record_cancel, record_timeout
+    from airflow_provider_asyncapi.tasks.job_cancel import cancel_for_user, cancel_killed_job
+    from airflow_provider_asyncapi.tasks.job_history import record_timeout
     from airflow_provider_asyncapi.tasks.job_slots import get_slot, return_slot
     from airflow_provider_asyncapi.tasks.job_templates import render_job
     from airflow_provider_asyncapi.tasks.job_wait import JobWait
@@ -75,11 +75,8 @@ if TYPE_CHECKING:
         why_unsupported_fetch,
         why_unsupported_start,
     )
-    from airflow_provider_asyncapi.transports.requests import RequestsDriver
     from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
-    from airflow_provider_asyncapi.triggers.cancel_reasons import reason_to_cancel_on_worker
     from airflow_provider_asyncapi.triggers.events import WaitEvent
-    from airflow_provider_asyncapi.triggers.kill_history import record_kill_on_worker
     from airflow_provider_asyncapi.triggers.storable_parameters import check_storable
 
 __all__ = [
@@ -89,7 +86,6 @@ __all__ = [
     "JobWait",
     "PollSummary",
     "Repair",
-    "RequestsDriver",
     "RerunRules",
     "RescheduleWaitState",
     "ResubmitPlan",
@@ -99,7 +95,8 @@ __all__ = [
     "WaitState",
     "assumed_page_variables",
     "await_callback",
-    "cancel_if_running",
+    "cancel_for_user",
+    "cancel_killed_job",
     "check_destination",
     "check_plan",
     "check_profile_body",
@@ -128,9 +125,6 @@ __all__ = [
     "parse_timeout",
     "read_callbacks",
     "read_cancel_request",
-    "reason_to_cancel_on_worker",
-    "record_cancel",
-    "record_kill_on_worker",
     "record_timeout",
     "register_job",
     "render_job",
@@ -172,7 +166,6 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.submit.repair": "repair_or_submit",
         "airflow_provider_asyncapi.core.submit.resubmit_plan": "ResubmitPlan",
         "airflow_provider_asyncapi.core.wait.callback_flow": "wait_with_callbacks",
-        "airflow_provider_asyncapi.core.wait.cancel_flow": "cancel_if_running",
         "airflow_provider_asyncapi.core.wait.deferral": "run_until_sleep",
         "airflow_provider_asyncapi.core.wait.flow": "wait",
         "airflow_provider_asyncapi.core.wait.plan": "parse_cleanup parse_timeout",
@@ -183,7 +176,8 @@ __getattr__ = load_lazily(
         ),
         "airflow_provider_asyncapi.tasks.cancel_request": "read_cancel_request",
         "airflow_provider_asyncapi.tasks.fetch_result": "fetch_result make_lineage",
-        "airflow_provider_asyncapi.tasks.job_history": "record_cancel record_timeout",
+        "airflow_provider_asyncapi.tasks.job_cancel": "cancel_for_user cancel_killed_job",
+        "airflow_provider_asyncapi.tasks.job_history": "record_timeout",
         "airflow_provider_asyncapi.tasks.job_slots": "get_slot return_slot",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
         "airflow_provider_asyncapi.tasks.next_job": "find_next_job resubmit_job submit_in_next_try wait_until_due",
@@ -200,10 +194,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.tasks.without_worker": (
             "make_start_args why_unsupported_end why_unsupported_fetch why_unsupported_start"
         ),
-        "airflow_provider_asyncapi.transports.requests": "RequestsDriver",
         "airflow_provider_asyncapi.triggers.asyncapi": "AsyncApiJobTrigger",
-        "airflow_provider_asyncapi.triggers.cancel_reasons": "reason_to_cancel_on_worker",
-        "airflow_provider_asyncapi.triggers.kill_history": "record_kill_on_worker",
         "airflow_provider_asyncapi.triggers.events": "WaitEvent",
         "airflow_provider_asyncapi.triggers.storable_parameters": "check_storable",
     },
