@@ -64,6 +64,7 @@ import airflow_provider_asyncapi.tasks.job_slots
 import airflow_provider_asyncapi.tasks.job_templates
 import airflow_provider_asyncapi.tasks.job_wait
 import airflow_provider_asyncapi.tasks.next_job
+import airflow_provider_asyncapi.tasks.published_wait
 import airflow_provider_asyncapi.tasks.rerunning_task
 import airflow_provider_asyncapi.tasks.secrets
 import airflow_provider_asyncapi.tasks.stages

@@ -89,24 +89,33 @@ def _measure_database(arguments: argparse.Namespace) -> None:
 
 
 def fill(database: Any, jobs: int) -> None:
-    """Store the waits: two thirds are deferred, a twelfth has an error, the others have ended."""
+    """
+    Store the waits: two thirds are deferred, a twelfth has an error, the others have ended.
+
+    For every other one, what its first poll has found is part of the summary of the wait.
+    """
     from tests.unit.plugins.airflow_database import moment, xcoms  # noqa: PLC0415 - imports Airflow
 
     now, entry = dt.datetime.now(dt.UTC), {"at": moment(minutes=3), "kind": "status", "status": "RUNNING"}
-    history = {"entries": [entry] * 20, "answer": {"text": "x" * 2000}}
+    history = {"entries": [entry] * 20, "last_response": {"text": "x" * 2000}}
+    first = {"entries": [entry], "last_response": {"text": "x" * 800}}
     triggers = iter(database.add_triggers(jobs, heartbeat=now))
     for run in range(-(-jobs // _JOBS_PER_RUN)):
         tasks = []
         for number in range(min(_JOBS_PER_RUN, jobs - run * _JOBS_PER_RUN)):
             kind, conn_id = number % 12, f"vendor-{number % 5}"
             made = xcoms(f"j-{run}-{number}", error="answered 503" if kind == 0 else None, conn_id=conn_id)
+            if number % 2:
+                made["job_wait"] |= {"poll": made.pop("job_poll"), "history": first}
+            else:
+                made["job_history"] = history
             ended = {8: "success", 9: "success", 10: "failed", 11: "skipped"}.get(kind)
             tasks.append(
                 {
                     "map_index": number,
                     "state": ended or "deferred",
                     "end_date": now if ended else None,
-                    "xcoms": made | {"job_history": history},
+                    "xcoms": made,
                     "trigger_id": None if ended else next(triggers),
                 }
             )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,16 +39,56 @@ AWAITED_KEY: Final = "asyncapi_awaited_"
 JOB_OF_KEY: Final = "asyncapi_job_"
 #: On a task that submits with a connection that limits its active jobs: the key ends in the hash of the connection.
 SLOT_KEY: Final = "asyncapi_slot_"
-#: The part of a wait's summary that stays the same: connection, start, deadline.
+#: The part of a wait's summary that stays the same: connection, start, deadline. It also contains the summary of the
+#: first polls and their history, until these have XComs of their own.
 WAIT_KEY: Final = "job_wait"
 #: The earlier jobs of a task that have failed, after which it has submitted another one.
 ATTEMPTS_KEY: Final = "job_attempts"
-#: The summary of the polls: last error, and seconds between them.
+#: The summary of the polls, once it has changed: last error, and seconds between them.
 POLL_KEY: Final = "job_poll"
-#: What has happened to the job during the wait, and the last response that has told something new.
+#: What has happened to the job during the wait, once that is more than the first poll has found, and the last response
+#: that has told something new.
 HISTORY_KEY: Final = "job_history"
 #: The size of the result, on the task that has fetched it.
 RESULT_KEY: Final = "job_result"
+#: The fields of a wait's summary that stand for an XCom which hasn't been pushed.
+PARTS: Final[Mapping[str, str]] = {POLL_KEY: "poll", HISTORY_KEY: "history"}
+#: Maximum length of such a field as JSON, in characters. The page's list reads the summary of each wait, and Postgres
+#: stores rows of more than 2 KB elsewhere.
+_MAX_PART: Final = 1000
+
+
+def pack_summary(updates: Mapping[str, Any], is_published: Collection[str]) -> dict[str, Any]:
+    """
+    Return XComs with those of the first poll as fields of the wait's summary, since each XCom costs a request.
+
+    :param updates: XComs that are pushed together.
+    :param is_published: the keys that have XComs of their own, which readers would prefer.
+    """
+    packed = dict(updates)
+    if isinstance(summary := updates.get(WAIT_KEY), Mapping):
+        fields = {
+            name: packed.pop(key)
+            for key, name in PARTS.items()
+            if key in updates and key not in is_published and len(json.dumps(updates[key])) <= _MAX_PART
+        }
+        packed[WAIT_KEY] = {**summary, **fields}
+    return packed
+
+
+def keep_parts(summary: Mapping[str, Any], published: Any) -> dict[str, Any]:
+    """Return a new summary of a wait with those fields of the published one that stand for other XComs."""
+    kept = published if isinstance(published, Mapping) else {}
+    return {**{name: kept[name] for name in PARTS.values() if name in kept}, **summary}
+
+
+def find_part(summary: Any, key: str) -> Any:
+    """
+    Return what a wait's summary contains in place of an XCom that hasn't been pushed; None if it contains nothing.
+
+    :param summary: the XCom of the summary, if there is one.
+    """
+    return summary.get(PARTS[key]) if isinstance(summary, Mapping) else None
 
 
 def push_for_users(context: Context, key: str, value: Any) -> bool:
@@ -70,10 +112,19 @@ class ProgressReporter:
 
     :param shown: the published summary of the polls; None if it isn't known.
     :param earlier: the history of the job up to now; None if there is none, or it is in the XCom.
+    :param is_status_shown: whether the status of the job is that of the last poll of another process, which has
+        published whether it is unknown.
     """
 
-    def __init__(self, shown: summaries.PollSummary | None = None, earlier: history.JobHistory | None = None) -> None:
+    def __init__(
+        self,
+        shown: summaries.PollSummary | None = None,
+        earlier: history.JobHistory | None = None,
+        *,
+        is_status_shown: bool = False,
+    ) -> None:
         self._shown = shown
+        self._is_status_shown = is_status_shown
         #: None before the first entry, since thousands of waits have none.
         self._history = earlier
         #: None for none, as for most waits.
@@ -98,6 +149,7 @@ class ProgressReporter:
             and shown.status_problem is None
         ):
             return {}
+        is_status_shown, self._is_status_shown = self._is_status_shown, False
         # All texts of the API are masked as in the task's log.
         if polled.error is not None:
             polled = dataclasses.replace(polled, error=str(redact(polled.error)))
@@ -112,6 +164,9 @@ class ProgressReporter:
                 for name, value in polled.shown_response.items()
             }
             polled = dataclasses.replace(polled, shown_response=shown_response)
+        if is_status_shown and _only_repeats_status(polled):
+            self._shown, self._history = summaries.PollSummary.of(polled), self.history.after_poll(polled)
+            return {}
         updates: dict[str, Any] = {}
         if polled.changed:
             updates[JOB_KEY] = polled.handle.dump()
@@ -127,6 +182,13 @@ class ProgressReporter:
         if after is not before:
             updates[HISTORY_KEY] = after.dump()
         return updates
+
+
+def _only_repeats_status(polled: Polled) -> bool:
+    """Return whether all that a poll has to tell is that the status of the job, which hasn't changed, is unknown."""
+    problem = polled.status_problem
+    is_unknown = problem is not None and problem.status is not None
+    return is_unknown and not polled.changed and polled.error is None and polled.delay is None
 
 
 #: Airflow's own key of the return value.

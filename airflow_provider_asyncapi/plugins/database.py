@@ -34,6 +34,7 @@ from airflow_provider_asyncapi.plugins.job_tables import (
     match_poll,
     match_wait,
     poll,
+    read_poll,
     ti,
     url,
     wait,
@@ -159,7 +160,7 @@ class JobFilter:
         if self.health:
             yield HealthConditions(self.now).level.in_(self.health)
         if self.search:
-            error = TextField(poll.value, "error")
+            error = read_poll("error")
             searched = (ti.dag_id, ti.run_id, ti.task_id, ORDERS["conn_id"], ORDERS["identifier"], error)
             yield or_(*(column.icontains(self.search, autoescape=True) for column in searched))
 
@@ -211,7 +212,9 @@ def find_jobs(session: SessionDep, wanted: JobFilter, order_by: str, limit: int,
             Selected(TextField(job.value, "submitted_at")).label("submitted_at"),
             *(Selected(TextField(wait.value, name)).label(name) for name in ("warned_at", "kind")),
             job.timestamp.label("updated_at"),
+            # As they are stored: a part of a JSON value may hold a lone surrogate, which SQLite can't return as text.
             as_json_text(poll.value).label("poll"),
+            as_json_text(wait.value).label("summary"),
             as_json_text(url.value).label("url"),
             as_json_text(attempts.value).label("attempts"),
             *conditions.columns,

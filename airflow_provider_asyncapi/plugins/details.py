@@ -17,7 +17,14 @@ from airflow_provider_asyncapi.core.json_values import as_number
 from airflow_provider_asyncapi.core.text import shorten
 from airflow_provider_asyncapi.core.wait.history import JobHistory
 from airflow_provider_asyncapi.core.wait.summaries import parse_time
-from airflow_provider_asyncapi.monitoring.xcoms import ATTEMPTS_KEY, HISTORY_KEY, RESULT_KEY, RETURN_KEY
+from airflow_provider_asyncapi.monitoring.xcoms import (
+    ATTEMPTS_KEY,
+    HISTORY_KEY,
+    RESULT_KEY,
+    RETURN_KEY,
+    WAIT_KEY,
+    find_part,
+)
 from airflow_provider_asyncapi.plugins import database
 from airflow_provider_asyncapi.plugins.details_models import (
     Attempt,
@@ -58,7 +65,8 @@ def show_job(
         raise HTTPException(404, "There is no such job, or you may not read its DAG")
     job = Job.model_validate(found[0])
     xcoms = _read_xcoms(session, query)
-    history = JobHistory.parse(xcoms.get(HISTORY_KEY))
+    stored = xcoms[HISTORY_KEY] if HISTORY_KEY in xcoms else find_part(xcoms.get(WAIT_KEY), HISTORY_KEY)
+    history = JobHistory.parse(stored)
     attempts = _list_attempts(xcoms.get(ATTEMPTS_KEY))
     result = _describe_result(xcoms.get(RETURN_KEY)) or _describe_result(_find_result(session, job))
     timeline = sorted(_make_timeline(job, history, attempts, result), key=lambda entry: entry.at)
@@ -84,7 +92,7 @@ def _read_xcoms(session: database.Session, query: DetailsQuery) -> dict[str, Any
             XComModel.task_id == query.task_id,
             XComModel.map_index == query.map_index,
             or_(
-                XComModel.key.in_((HISTORY_KEY, ATTEMPTS_KEY)),
+                XComModel.key.in_((HISTORY_KEY, WAIT_KEY, ATTEMPTS_KEY)),
                 # A manifest, and not a result, which may be large.
                 and_(XComModel.key == RETURN_KEY, TextField(XComModel.value, "sha256").is_not(None)),
             ),

@@ -13,11 +13,21 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from airflow.providers.common.compat.sdk import conf
 from pydantic import BaseModel, Field
-from sqlalchemy import and_, case, func, or_
+from sqlalchemy import and_, case, or_
 
 from airflow_provider_asyncapi.core.wait.unclear_status import StatusProblemKind
-from airflow_provider_asyncapi.plugins.job_tables import ENDED, job, poll, read_optional, ti, trigger, triggerer, wait
-from airflow_provider_asyncapi.plugins.json_fields import as_json_text, as_text, to_datetime
+from airflow_provider_asyncapi.plugins.job_tables import (
+    ENDED,
+    has_poll,
+    job,
+    read_optional,
+    read_poll,
+    ti,
+    trigger,
+    triggerer,
+    wait,
+)
+from airflow_provider_asyncapi.plugins.json_fields import as_text, to_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,26 +86,25 @@ class HealthConditions:
         deadline = read_optional(wait.value, "deadline")
         is_expired = and_(deadline.is_not(None), deadline < text)
         near = read_optional(wait.value, "near_deadline")
-        stalled = read_optional(poll.value, "stalled_at")
-        problem = read_optional(poll.value, "status_problem")
+        stalled = read_poll("stalled_at")
+        problem = read_poll("status_problem")
         self._critical: dict[str, ColumnElement[bool]] = {"past_deadline": is_expired}
         self._warnings: dict[str, ColumnElement[bool]] = {
             "not_polled": _is_not_polled(moment),
             "status_missing": problem == str(StatusProblemKind.STATUS_MISSING),
             "unknown_status": and_(problem.is_not(None), problem != str(StatusProblemKind.STATUS_MISSING)),
-            "poll_errors": read_optional(poll.value, "error").is_not(None),
+            "poll_errors": read_poll("error").is_not(None),
             "deadline_near": and_(near.is_not(None), near < text, or_(deadline.is_(None), deadline >= text)),
             "stalled": and_(stalled.is_not(None), stalled < text),
             "late_wait": read_optional(wait.value, "warned_at").is_not(None),
-            "late_polls": read_optional(poll.value, "delay").is_not(None),
+            "late_polls": read_poll("delay").is_not(None),
         }
-        has_poll = func.coalesce(as_json_text(poll.value), "null") != "null"
         self._unreadable: dict[str, ColumnElement[bool]] = {
             "unreadable_wait": or_(
                 read_optional(wait.value, "asyncapi_conn_id").is_(None),
                 _is_no_time(read_optional(wait.value, "started_at")),
             ),
-            "unreadable_poll": and_(_is_no_time(read_optional(poll.value, "at")), has_poll),
+            "unreadable_poll": and_(_is_no_time(read_poll("at")), has_poll()),
             "unreadable_job": and_(job.key.is_not(None), read_optional(job.value, "outcome").is_(None)),
         }
         over = frozenset[str]().union(*ENDED.values())
@@ -163,7 +172,7 @@ def _is_not_polled(moment: datetime) -> ColumnElement[bool]:
     is_silent = moment - timedelta(seconds=_PATIENCE * conf.getfloat("triggerer", "triggerer_health_check_threshold"))
     is_lost = moment - timedelta(seconds=conf.getfloat("scheduler", "task_instance_heartbeat_timeout"))
     is_overdue = moment - _QUEUE_TIME
-    due = read_optional(poll.value, "due")
+    due = read_poll("due")
     return or_(
         and_(
             ti.state == "deferred",

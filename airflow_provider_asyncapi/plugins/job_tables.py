@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from sqlalchemy import and_, func
+from sqlalchemy import and_, case, func
 from sqlalchemy.orm import aliased
 
 from airflow_provider_asyncapi.airflow_private.database import Job, TaskInstance, Trigger, XComModel
-from airflow_provider_asyncapi.monitoring.xcoms import ATTEMPTS_KEY, JOB_KEY, JOB_URL_KEY, POLL_KEY, WAIT_KEY
-from airflow_provider_asyncapi.plugins.json_fields import TextField
+from airflow_provider_asyncapi.monitoring.xcoms import ATTEMPTS_KEY, JOB_KEY, JOB_URL_KEY, PARTS, POLL_KEY, WAIT_KEY
+from airflow_provider_asyncapi.plugins.json_fields import TextField, as_json_text
 
 if TYPE_CHECKING:
     from sqlalchemy.sql import ColumnElement, Select
@@ -94,3 +94,15 @@ def match_poll() -> ColumnElement[bool]:
 def read_optional(value: Any, name: str) -> Any:
     """Return a field of a JSON object as text; null if it isn't there or is JSON's null, which MySQL has as a text."""
     return func.nullif(TextField(value, name), "null")
+
+
+def read_poll(name: str) -> Any:
+    """Return a field of the summary of the polls as text, wherever it is; null as for :func:`read_optional`."""
+    part = TextField(wait.value, PARTS[POLL_KEY], name)
+    return func.nullif(case((poll.key.is_(None), part), else_=TextField(poll.value, name)), "null")
+
+
+def has_poll() -> ColumnElement[bool]:
+    """Return the condition that there is a summary of the polls, even if it can't be read."""
+    part = TextField(wait.value, PARTS[POLL_KEY])
+    return func.coalesce(case((poll.key.is_(None), part), else_=as_json_text(poll.value)), "null") != "null"

@@ -20,15 +20,16 @@ class TextField(FunctionElement[str]):
     A field of a JSON object, as text; null if it isn't there, or the value can't be read.
 
     :param value: a column of JSON.
-    :param name: name of the field; never a user's text, because it becomes part of the SQL statement.
+    :param names: the field, or a field of the object in the field; never a user's text, because it becomes part of the
+        SQL statement.
     """
 
     name = "asyncapi_text_field"
     type = String()
     inherit_cache = True
 
-    def __init__(self, value: Any, name: str) -> None:
-        super().__init__(value, value[name].as_string())
+    def __init__(self, value: Any, *names: str) -> None:
+        super().__init__(value, value[names if len(names) > 1 else names[0]].as_string())
 
 
 @compiles(TextField)

@@ -19,7 +19,7 @@ from airflow_provider_asyncapi.plugins.database import JobFilter, ReadableDags, 
 from airflow_provider_asyncapi.plugins.health import HealthConditions
 from airflow_provider_asyncapi.plugins.job_models import Name
 from airflow_provider_asyncapi.plugins.job_rows import find_group
-from airflow_provider_asyncapi.plugins.job_tables import ORDERS, POLLING, poll, read_optional, ti, wait
+from airflow_provider_asyncapi.plugins.job_tables import ORDERS, POLLING, read_poll, ti, wait
 from airflow_provider_asyncapi.plugins.json_fields import Selected, TextField, as_text, to_datetime
 
 if TYPE_CHECKING:
@@ -136,15 +136,12 @@ def _add_durations(session: Session, wanted: JobFilter, totals: defaultdict[str 
 
 def _add_rate_limits(session: Session, wanted: JobFilter, totals: defaultdict[str | None, _Totals]) -> None:
     # Added up here: a database fails a whole query if one of the values isn't a number.
-    number = read_optional(poll.value, "rate_limited")
+    number = read_poll("rate_limited")
     columns = (
         Selected(ORDERS["conn_id"]).label("conn_id"),
         ti.state,
         Selected(number).label("number"),
-        *(
-            Selected(read_optional(poll.value, name)).label(name)
-            for name in ("at", "rate_limited_since", "rate_limited_until")
-        ),
+        *(Selected(read_poll(name)).label(name) for name in ("at", "rate_limited_since", "rate_limited_until")),
     )
     limited = wanted.select(*columns, with_health=True).where(number.is_not(None)).limit(_MAX_LIMITED)
     for row in session.execute(limited):

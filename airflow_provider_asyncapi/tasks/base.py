@@ -60,6 +60,8 @@ class JobTask(RendersOwnFields):
     #: The template of the job's URL that an earlier process has found, empty if there is none; None if it isn't known.
     #: To find it in the connection's profile costs a request to Airflow.
     found_job_url: str | None = None
+    #: Whether this process begins the task again, after another one of the same try.
+    begins_again: bool = False
     #: Whether this process is fetching the result of the job.
     is_fetching: bool = False
 
@@ -300,6 +302,7 @@ class JobTask(RendersOwnFields):
         """
         if event.get("status") != "success":
             raise AirflowException(str(event.get("message")))
+        self.begins_again = True
         return self.execute(context)
 
     def end_fetch(self) -> None:

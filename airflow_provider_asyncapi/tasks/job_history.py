@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import redact
 from airflow_provider_asyncapi.core.wait.history import Entry, EntryKind, JobHistory
 from airflow_provider_asyncapi.exceptions import AsyncApiJobStalled, AsyncApiTimeout
 from airflow_provider_asyncapi.monitoring.xcoms import HISTORY_KEY, push_for_users
+from airflow_provider_asyncapi.tasks.published_wait import read_history
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -45,10 +46,10 @@ def record_timeout(context: Context, error: AsyncApiTimeout) -> None:
 def _record(context: Context, entry: Entry) -> None:
     ti: Any = context["ti"]
     try:
-        published = ti.xcom_pull(task_ids=ti.task_id, key=HISTORY_KEY, map_indexes=ti.map_index)
+        published = read_history(ti)
     except Exception:
         log.warning("XCom %s can't be read, so it lacks the end: %s", HISTORY_KEY, entry.message, exc_info=True)
         return
     # Parsed again, it has no more than may be stored.
-    history = JobHistory.parse(JobHistory.parse(published).add(entry).dump())
+    history = JobHistory.parse(published.add(entry).dump())
     push_for_users(context, HISTORY_KEY, history.dump())

@@ -153,7 +153,7 @@ class JobWait:
                 # The next trigger overwrites the log in which the trigger has warned.
                 self._task.log.warning("%s", result.message)
                 plan, deferred = self._task.build_plan(STATUS), _parse_state(result.wait or {})
-                push_for_users(self._context, WAIT_KEY, self._summarize(deferred))
+                lazy.publish_summary(self._context, self._summarize(deferred))
                 self._call_on_warning(deferred.handle)
                 return self._finish(self._wait(plan, deferred.handle, deferred))
             case "begin":
@@ -204,6 +204,7 @@ class JobWait:
             limits,
             self._call_on_warning,
             is_continued=self._has_waited,
+            is_first=self._ti.try_number == 1 and not task.begins_again,
             began=handle.submitted_at if options.begins_with_submit() else None,
         )
         self._has_waited = True

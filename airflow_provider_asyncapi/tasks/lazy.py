@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.tasks.job_templates import render_job
     from airflow_provider_asyncapi.tasks.job_wait import JobWait
     from airflow_provider_asyncapi.tasks.next_job import find_next_job, resubmit_job, submit_in_next_try, wait_until_due
+    from airflow_provider_asyncapi.tasks.published_wait import delete_xcoms, publish_summary
     from airflow_provider_asyncapi.tasks.submission_state import lasts_between_tries
     from airflow_provider_asyncapi.tasks.submit_job import submit_first_job, submit_job
     from airflow_provider_asyncapi.tasks.validation import (
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
         RescheduleWaitState,
         TimeLimits,
         WaitState,
-        delete_xcoms,
         find_start,
     )
     from airflow_provider_asyncapi.tasks.without_worker import (
@@ -123,6 +123,7 @@ __all__ = [
     "page_variables",
     "parse_cleanup",
     "parse_timeout",
+    "publish_summary",
     "read_callbacks",
     "read_cancel_request",
     "record_timeout",
@@ -181,6 +182,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.tasks.job_slots": "get_slot return_slot",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
         "airflow_provider_asyncapi.tasks.next_job": "find_next_job resubmit_job submit_in_next_try wait_until_due",
+        "airflow_provider_asyncapi.tasks.published_wait": "delete_xcoms publish_summary",
         "airflow_provider_asyncapi.tasks.submission_state": "lasts_between_tries",
         "airflow_provider_asyncapi.tasks.submit_job": "submit_first_job submit_job",
         "airflow_provider_asyncapi.tasks.validation": (
@@ -188,9 +190,7 @@ __getattr__ = load_lazily(
         ),
         "airflow_provider_asyncapi.tasks.job_wait": "JobWait",
         "airflow_provider_asyncapi.tasks.wait_options": "WaitOptions",
-        "airflow_provider_asyncapi.tasks.wait_state": (
-            "RescheduleWaitState TimeLimits WaitState delete_xcoms find_start"
-        ),
+        "airflow_provider_asyncapi.tasks.wait_state": ("RescheduleWaitState TimeLimits WaitState find_start"),
         "airflow_provider_asyncapi.tasks.without_worker": (
             "make_start_args why_unsupported_end why_unsupported_fetch why_unsupported_start"
         ),

@@ -91,6 +91,7 @@ class RerunningTask(JobTask):
 
         :param event: the event of the trigger, which has only waited.
         """
+        self.begins_again = True
         return self.execute(context)
 
 

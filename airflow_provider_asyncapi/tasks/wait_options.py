@@ -22,6 +22,7 @@ class PollingTask(Protocol):
     asyncapi_conn_id: str
     profile: str | None
     execution_timeout: timedelta | None
+    begins_again: bool
 
     @property
     def hook(self) -> AsyncApiHook:

@@ -7,9 +7,6 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import XCom
-from airflow.providers.standard.utils.skipmixin import XCOM_SKIPMIXIN_KEY
-
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import FetchCallbacks, Polled
 from airflow_provider_asyncapi.core.errors import NewerLayoutError
@@ -24,16 +21,16 @@ from airflow_provider_asyncapi.monitoring.tracing import NO_TRACE
 from airflow_provider_asyncapi.monitoring.xcoms import (
     HISTORY_KEY,
     JOB_KEY,
-    JOB_URL_KEY,
-    POLL_KEY,
-    RETURN_KEY,
+    PARTS,
     WAIT_KEY,
     ProgressReporter,
+    keep_parts,
+    pack_summary,
     push_for_users,
-    task_ids,
 )
 from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.job_argument import parse_job
+from airflow_provider_asyncapi.tasks.published_wait import continue_summary, read_history
 from airflow_provider_asyncapi.tasks.submission_state import count_clears
 
 if TYPE_CHECKING:
@@ -55,12 +52,6 @@ _BEGAN_KEY = "asyncapi_began"
 #: Key in the task state store of the state after the last poke in reschedule mode.
 _POKE_KEY = "asyncapi_poke"
 _POKE_FIELDS = ("errors", "handle", "heard", "next_poll", "changed_at", "warned_at", "log", "history")
-
-
-def delete_xcoms(context: Context) -> None:
-    """Delete the XComs of an earlier try, as Airflow does when a try begins on a worker."""
-    for key in (JOB_KEY, JOB_URL_KEY, WAIT_KEY, POLL_KEY, HISTORY_KEY, RETURN_KEY, XCOM_SKIPMIXIN_KEY):
-        XCom.delete(key=key, **task_ids(context["ti"]))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,6 +125,8 @@ class WaitState:
     :param limits: the time limits of the wait.
     :param on_warning: called if the wait takes longer than ``warn_after``.
     :param is_continued: whether an earlier process, or the wait for an earlier job, has published a history.
+    :param is_first: whether no other process can have pushed XComs about a wait of the task. The trigger of an earlier
+        try may do so until Airflow ends it.
     :param began: start of the wait, in seconds since the epoch; None if Airflow stores it.
     :ivar ti: the task instance.
     :ivar current: the latest state of the wait.
@@ -149,6 +142,7 @@ class WaitState:
         on_warning: Callable[[JobHandle], None] = lambda _: None,
         *,
         is_continued: bool = False,
+        is_first: bool = True,
         began: float | None = None,
     ) -> None:
         self._context = context
@@ -163,6 +157,10 @@ class WaitState:
         #: Time of the next poll, in seconds since the epoch; 0 if this process hasn't polled.
         self._due = 0.0
         self._unpublished: dict[str, Any] = {}
+        #: The latest summary of the wait that this process has pushed, or has tried to push.
+        self._summary: dict[str, Any] | None = None
+        #: The XComs that this process, or another one, may have pushed in place of parts of the summary.
+        self._separate = set[str]() if is_first and not is_continued else set(PARTS)
         self._began = began
         self.current = self._load(plan, handle)
         self._trace = NO_TRACE
@@ -255,8 +253,16 @@ class WaitState:
     def publish(self, updates: Mapping[str, Any]) -> None:
         """Push XComs for users, and with them the XComs that couldn't be pushed earlier."""
         updates = self._continue_history({**self._unpublished, **updates})
+        packed = pack_summary(updates, self._separate)
+        if (summary := packed.get(WAIT_KEY)) is not None:
+            is_known = self._summary is not None or not self._is_continued
+            summary = keep_parts(summary, self._summary) if is_known else continue_summary(self.ti, summary)
+            packed[WAIT_KEY] = self._summary = summary
+        pushed = {key for key, value in packed.items() if push_for_users(self._context, key, value)}
+        self._separate |= pushed & PARTS.keys()
+        in_summary = updates.keys() - packed.keys()
         self._unpublished = {
-            key: value for key, value in updates.items() if not push_for_users(self._context, key, value)
+            key: value for key, value in updates.items() if (WAIT_KEY if key in in_summary else key) not in pushed
         }
 
     def _continue_history(self, updates: dict[str, Any]) -> dict[str, Any]:
@@ -264,14 +270,12 @@ class WaitState:
         if HISTORY_KEY not in updates or not self._is_continued:
             return updates
         if self._earlier is None:
-            task, index = self.ti.task_id, self.ti.map_index
             try:
-                published = self.ti.xcom_pull(task_ids=task, key=HISTORY_KEY, map_indexes=index)
+                self._earlier = read_history(self.ti)
             except Exception:
                 # Only users read it, so the wait goes on; the next publication tries again.
                 log.warning("XCom %s can't be read, so the history begins anew", HISTORY_KEY, exc_info=True)
                 return updates
-            self._earlier = JobHistory.parse(published)
         return {**updates, HISTORY_KEY: JobHistory.parse(updates[HISTORY_KEY]).after(self._earlier).dump()}
 
 

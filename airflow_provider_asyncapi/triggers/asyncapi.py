@@ -115,6 +115,8 @@ class AsyncApiJobTrigger(BaseTrigger):
         self._latest = self.wait.handle if self.wait else None
         self._reporter = ProgressReporter()
         self._xcom_publisher: XComPublisher | None = None
+        #: Whether no trigger has polled since the worker did.
+        self._is_first_to_poll = False
         #: Keeps the shared plan alive while the trigger uses it.
         self._shared_plan: SharedPlan | None = None
         self._polled: Polled | None = None
@@ -250,9 +252,11 @@ class AsyncApiJobTrigger(BaseTrigger):
             ) from None
         self._shared_plan, self.spec, plan = shared, shared.spec, shared.plan
         state = self._initial_state().resume_from_other_process(plan.schedule, now)
-        if state.polls and not state.errors and state.next_poll and state.next_poll > now:
+        self._is_first_to_poll = bool(state.polls and state.next_poll and state.next_poll > now)
+        if self._is_first_to_poll and state.next_poll and not state.errors:
             # The sensor has published its first poll, and no process has polled since.
-            self._reporter = ProgressReporter(PollSummary(now, state.next_poll - now))
+            shown = PollSummary(now, state.next_poll - now)
+            self._reporter = ProgressReporter(shown, is_status_shown=state.changed_at is not None)
         if self.begin is not None:
             if plan.callback is not None:
                 raise ConfigurationError("callback: needs a worker to begin the wait; remove start_from_trigger")
@@ -342,7 +346,7 @@ class AsyncApiJobTrigger(BaseTrigger):
     def _publisher(self) -> XComPublisher:
         # Airflow sets the task instance after __init__.
         if self._xcom_publisher is None:
-            self._xcom_publisher = lazy.XComPublisher(self.task_instance)
+            self._xcom_publisher = lazy.XComPublisher(self.task_instance, is_first=self._is_first_to_poll)
         return self._xcom_publisher
 
     def _record_poll(self, event: Polled) -> None:

@@ -14,7 +14,15 @@ from airflow_provider_asyncapi.core.errors import UnstorableValueError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.wait.history import JobHistory
-from airflow_provider_asyncapi.monitoring.xcoms import HISTORY_KEY, JOB_KEY, RETURN_KEY, task_ids
+from airflow_provider_asyncapi.monitoring.xcoms import (
+    HISTORY_KEY,
+    JOB_KEY,
+    RETURN_KEY,
+    WAIT_KEY,
+    find_part,
+    keep_parts,
+    task_ids,
+)
 from airflow_provider_asyncapi.triggers.events import check_pushed
 from airflow_provider_asyncapi.triggers.task_xcoms import finish_despite_cancel, read_wait_summary
 
@@ -53,10 +61,11 @@ class XComPublisher:
     XComs that can't be pushed, because Airflow's API server is away, are pushed later, or newer values in their place.
 
     :param ti: the task instance; None outside of Airflow's triggerer, where no one reads XComs.
+    :param is_first: whether no other trigger has published anything about the wait.
     """
 
-    def __init__(self, ti: Any) -> None:
-        self._ti = ti
+    def __init__(self, ti: Any, *, is_first: bool = False) -> None:
+        self._ti, self._is_first = ti, is_first
         self._pending: dict[str, Any] = {}
         self._next_push = 0.0
         self._pushing: asyncio.Task[None] | None = None
@@ -93,10 +102,15 @@ class XComPublisher:
             async with queue.turn:
                 updates, self._pending = self._pending, {}
                 try:
-                    if await self._is_outdated(updates):
+                    has_job = isinstance(updates.get(JOB_KEY), dict)
+                    summary = await self._read_summary() if has_job else None
+                    if has_job and self._is_outdated(updates[JOB_KEY], summary):
                         self._is_closed = True
                         break
-                    for key, value in (await self._continue_history(updates)).items():
+                    if WAIT_KEY in updates:
+                        # It is published together with the handle.
+                        updates[WAIT_KEY] = keep_parts(updates[WAIT_KEY], summary)
+                    for key, value in (await self._continue_history(updates, summary)).items():
                         await finish_despite_cancel(write_xcom(key, value, task_ids(self._ti)))
                         del updates[key]
                     pause = _UPDATE_INTERVAL
@@ -109,25 +123,34 @@ class XComPublisher:
         # Release the task object: thousands of triggers may have ended.
         self._pushing = None
 
-    async def _continue_history(self, updates: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the updates, with a history that continues the one of the worker, or of an earlier triggerer."""
+    async def _continue_history(self, updates: Mapping[str, Any], summary: Mapping[str, Any] | None) -> dict[str, Any]:
+        """
+        Return the updates, with a history that continues the one of the worker, or of an earlier triggerer.
+
+        :param summary: the published summary of the wait; None if it wasn't read.
+        """
         if HISTORY_KEY not in updates:
             return dict(updates)
         if self._earlier is None:
-            stored = await finish_despite_cancel(read_xcom(HISTORY_KEY, task_ids(self._ti)))
-            self._earlier = JobHistory.parse(stored)
+            part = find_part(summary or await self._read_summary(), HISTORY_KEY)
+            # Airflow 3.3 logs an error if an XCom is missing.
+            is_complete = part is not None and self._is_first
+            stored = None if is_complete else await finish_despite_cancel(read_xcom(HISTORY_KEY, task_ids(self._ti)))
+            self._earlier = JobHistory.parse(part if stored is None else stored)
         return {**updates, HISTORY_KEY: JobHistory.parse(updates[HISTORY_KEY]).after(self._earlier).dump()}
 
-    async def _is_outdated(self, updates: Mapping[str, Any]) -> bool:
+    async def _read_summary(self) -> Mapping[str, Any] | None:
+        return await finish_despite_cancel(read_wait_summary(task_ids(self._ti)))
+
+    def _is_outdated(self, handle: Mapping[str, Any], summary: Mapping[str, Any] | None) -> bool:
         """
         Return whether the task waits for another job than the one that these XComs describe.
 
         A cleared task may wait for its new job, or have its result, before Airflow ends the trigger of the earlier try.
+
+        :param handle: the job handle among these XComs.
+        :param summary: the published summary of the wait.
         """
-        handle = updates.get(JOB_KEY)
-        if not isinstance(handle, dict):
-            return False
-        summary = await finish_despite_cancel(read_wait_summary(task_ids(self._ti)))
         if summary is None or summary["task_instance"] == str(self._ti.id):
             return False
         return bool(summary["identifier"] != handle.get("identifier"))

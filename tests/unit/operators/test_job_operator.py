@@ -58,7 +58,8 @@ def test_a_job_is_submitted_waited_for_and_fetched(api: ApiServer, mode: str) ->
     job = ti.xcoms["job"]
     assert (job["identifier"], job["outcome"], job["task"]["task_id"]) == ("j-1", "success", "wait")
     assert ti.xcoms[WAIT_KEY]["identifier"] == "j-1"
-    assert POLL_KEY in ti.xcoms
+    assert (POLL_KEY in ti.xcoms) is (mode != "deferred")
+    assert ("poll" in ti.xcoms[WAIT_KEY]) is (mode == "deferred")
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -36,6 +36,15 @@ def show(client: Any, **more: Any) -> Any:
     return answer.json()
 
 
+def test_the_timeline_begins_with_the_first_poll_in_the_summary_of_the_wait(database: Database, client_of: Any) -> None:
+    part = {"entries": [entry("status", 9, status="QUEUED")], "last_response": ANSWER}
+    made = xcoms() | {"job_wait": {**xcoms()["job_wait"], "history": part}}
+    database.add_tasks(database.add_run("exports"), [{"xcoms": made}])
+    shown = show(client_of())
+    assert [each["kind"] for each in shown["timeline"]] == ["submitted", "waiting", "status"]
+    assert shown["last_response"]["text"] == ANSWER["text"]
+
+
 def test_a_job_is_shown_with_its_timeline(database: Database, client_of: Any) -> None:
     run = database.add_run("exports")
     attempts = [
@@ -198,6 +207,7 @@ def test_whatever_a_task_has_pushed_the_job_is_shown(database: Database, client_
     variants: list[dict[str, Any]] = [
         {"job_history": extreme},
         {"job_history": {"entries": extreme}},
+        {"job_wait": {**xcoms()["job_wait"], "history": extreme}},
         {"job_history": {"entries": [extreme], "left_out": extreme, "last_response": extreme}},
         *(
             {"job_history": {"entries": [{**good_entry, name: extreme}]}}

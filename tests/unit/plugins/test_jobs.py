@@ -124,6 +124,37 @@ def test_polls_that_are_late_are_shown_with_the_reason_and_the_next_one_is_late_
     assert job["next_poll"] == "2026-01-31T12:00:39Z"
 
 
+@pytest.mark.parametrize(
+    "poll",
+    [
+        {},
+        {"error": "answered 503"},
+        {"stalled_at": moment(minutes=1), "delay": {"seconds": 9.0, "reason": "connections"}},
+        {"status_problem": "unknown_status", "status_problem_message": "Unknown"},
+        {"rate_limited": 3, "rate_limited_since": moment(minutes=3), "rate_limited_until": moment(minutes=1)},
+        {"at": "yesterday"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("state", ["deferred", "failed", "success"])
+def test_the_first_poll_is_shown_as_part_of_the_summary_as_later_ones_are(
+    database: Database, client_of: Any, poll: dict[str, Any], state: str
+) -> None:
+    separate = xcoms(**poll)
+    joined = {key: value for key, value in separate.items() if key != "job_poll"}
+    joined["job_wait"] = {**joined["job_wait"], "poll": separate["job_poll"]}
+    replaced = {**separate, "job_wait": {**joined["job_wait"], "poll": xcoms(error="of the first poll")["job_poll"]}}
+    end = {"state": state, "end_date": None if state == "deferred" else NOW}
+    for name, made in (("a", separate), ("b", joined), ("c", replaced)):
+        database.add_tasks(database.add_run("exports", name), [{"xcoms": made, **end}])
+    for query in ({}, {"order_by": "risk"}, {"health": "warning"}, {"health": "ok"}, {"search": "answered"}):
+        jobs = client_of().get("/jobs", params=query).json()["jobs"]
+        assert len(jobs) in (0, 3)
+        assert all({**job, "run_id": "a"} == jobs[0] for job in jobs)
+    (connection,) = client_of().get("/connections").json()["connections"]
+    assert connection["rate_limited"] == 3 * poll.get("rate_limited", 0)
+
+
 def test_polls_that_find_progress_count_though_only_the_first_was_published(database: Database, client_of: Any) -> None:
     """The handle was pushed a moment ago; the summary of the polls is five minutes old."""
     made = xcoms()
@@ -219,6 +250,9 @@ def test_no_xcom_keeps_the_page_from_its_other_jobs(database: Database, client_o
         bad.append({**good, key: extreme})
         bad += [{**good, key: {**good[key], name: extreme}} for name in names]
     bad.append({**good, "job_url": extreme})
+    unpolled = {key: value for key, value in good.items() if key != "job_poll"}
+    for poll in (extreme, *({**good["job_poll"], name: extreme} for name in ("at", "pause", "error", "stalled_at"))):
+        bad.append({**unpolled, "job_wait": {**good["job_wait"], "poll": poll}})
     bad.append({**good, "job_poll": {**good["job_poll"], "delay": {"seconds": extreme, "reason": extreme}}})
     wait = {**good["job_wait"], "deadline": extreme, "near_deadline": extreme, "kind": extreme, "warned_at": extreme}
     bad.append({**good, "job_wait": wait, "job_poll": {"at": extreme, "pause": 1e300}})

@@ -69,12 +69,14 @@ def test_the_page_shows_the_status_that_the_job_has_after_the_cancel(api: ApiSer
     assert ti.xcoms["job_history"]["entries"][-1]["status"] == error.status == "cancelled"
 
 
-def test_the_history_of_the_job_says_who_has_cancelled_it(api: ApiServer) -> None:
+@pytest.mark.parametrize("is_part", [False, True])
+def test_the_history_of_the_job_says_who_has_cancelled_it(api: ApiServer, *, is_part: bool) -> None:
     api.respond_to(POLL, running(), reply({"status": "failed"}))
     api.respond_to(CANCELLED, reply(None, 204))
     earlier = {"at": "2026-03-01T12:00:00+00:00", "kind": "status", "status": "running"}
     ti = TI()
-    ti.pulled["job_history"] = {"entries": [earlier]}
+    history = {"entries": [earlier]}
+    ti.pulled = {"job_wait": {"history": history}} if is_part else {"job_history": history}
     error = cancel(ti=ti)
     first, last = ti.xcoms["job_history"]["entries"]
     assert first == earlier

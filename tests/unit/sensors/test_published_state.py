@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
 from airflow_provider_asyncapi.monitoring.xcoms import HISTORY_KEY, POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.tasks.waiting_task import AIRFLOW_TIMEOUT
 from airflow_provider_asyncapi.triggers.events import WaitEvent
-from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
+from tests.unit.fake_airflow import TI, ApiServer, OwnTI, context_of, reply
 from tests.unit.recorded_calls import recorded
 from tests.unit.sensors.modes import MODES, POLL, in_all_modes, make_sensor, running, wait
 
@@ -77,13 +77,13 @@ def test_what_has_happened_is_kept_in_xcom_from_poke_to_poke(api: ApiServer, mod
 
 
 def test_a_wait_that_resumes_on_a_worker_continues_the_history(api: ApiServer) -> None:
-    ti = TI()
+    ti = OwnTI()
     status = {"status": "queued"}
     api.respond_to(POLL, reply(status))
     with pytest.raises(TaskDeferred) as deferral:
         make_sensor("deferred", warn_after=1, on_warning_callback=lambda _: None).execute(context_of(ti))
-    assert kinds_in(ti.xcoms[HISTORY_KEY]) == [("unknown_status", "queued")]
-    ti.pulled[HISTORY_KEY] = ti.xcoms[HISTORY_KEY]
+    assert kinds_in(ti.xcoms[WAIT_KEY]["history"]) == [("unknown_status", "queued")]
+    first_poll = {name: ti.xcoms[WAIT_KEY][name] for name in ("poll", "history")}
     status["status"] = "writing"
     state = dataclasses.replace(deferral.value.trigger.wait, next_poll=0.0)
     api.respond_to(POLL, reply(status))
@@ -92,6 +92,7 @@ def test_a_wait_that_resumes_on_a_worker_continues_the_history(api: ApiServer) -
     with pytest.raises(AirflowException):
         sensor.resume_execution("execute_complete", given, context_of(ti))
     assert kinds_in(ti.xcoms[HISTORY_KEY])[:2] == [("unknown_status", "queued"), ("unknown_status", "writing")]
+    assert {name: ti.xcoms[WAIT_KEY][name] for name in first_poll} == first_poll, "a later summary keeps them"
 
 
 def test_a_deadline_is_shown_if_somebody_has_set_it(api: ApiServer) -> None:
@@ -109,7 +110,7 @@ def test_a_status_that_is_missing_is_shown_with_its_selector(api: ApiServer) -> 
     api.respond_to(POLL, reply({"state": "running"}))
     with pytest.raises(TaskDeferred):
         make_sensor("deferred").execute(context_of(ti))
-    poll = PollSummary.parse(ti.xcoms[POLL_KEY])
+    poll = PollSummary.parse(ti.xcoms[WAIT_KEY]["poll"])
     assert poll is not None
     assert poll.status_problem is not None
     assert poll.status_problem.message.startswith("No status found at 'status'")
@@ -141,7 +142,7 @@ def test_that_nothing_can_be_shown_changes_no_outcome(api: ApiServer) -> None:
     ti.xcom_push = broken
     api.respond_to(POLL, running(), reply({"status": "failed"}))
     assert isinstance(wait("poke", ti).error, AsyncApiJobFailed)
-    assert refused == [WAIT_KEY, *[WAIT_KEY, "job", POLL_KEY, HISTORY_KEY] * 2, POLL_KEY]
+    assert refused == [WAIT_KEY, *[WAIT_KEY, "job"] * 2, POLL_KEY]
 
 
 def test_what_could_not_be_shown_while_airflow_was_away_is_shown_with_the_next_poll(api: ApiServer) -> None:
@@ -150,20 +151,52 @@ def test_what_could_not_be_shown_while_airflow_was_away_is_shown_with_the_next_p
     push = ti.xcom_push
 
     def away_at_times(key: str, value: Any) -> None:
-        # The wait itself, and the end of the error, are told in vain at first.
+        # The wait itself, twice, and the end of the error, are told in vain at first.
         seen.append(key)
-        if seen.count(key) == {WAIT_KEY: 1, POLL_KEY: 3}.get(key):
+        if (key, seen.count(key)) in ((WAIT_KEY, 1), (WAIT_KEY, 2), (POLL_KEY, 1)):
             raise RuntimeError("the API server is away")
         push(key, value)
-        if key == POLL_KEY:
-            errors.append(value["error"] and "503" in value["error"])
+        told = value.get("poll") if key == WAIT_KEY else value if key == POLL_KEY else None
+        if told is not None:
+            errors.append(told["error"] and "503" in told["error"])
 
     errors: list[Any] = []
     ti.xcom_push = away_at_times
     api.respond_to(POLL, running(), reply(status=503), running(), running(), reply({"status": "done"}))
     wait("poke", ti)
-    assert errors == [None, True, None]
+    assert errors == [True, None]
     assert ti.xcoms[WAIT_KEY]["deadline"]
+    assert kinds_in(ti.xcoms[WAIT_KEY]["history"])[-1][0] == "error"
+    assert kinds_in(ti.xcoms[HISTORY_KEY])[-1] == ("unknown_status", "running")
+
+
+@pytest.mark.parametrize("begun_by", ["the trigger of an earlier try", "the wait for an earlier job"])
+def test_a_wait_replaces_what_another_process_may_have_pushed(api: ApiServer, begun_by: str) -> None:
+    ti = TI()
+    api.respond_to(POLL, running())
+    sensor = make_sensor("deferred")
+    if begun_by == "the trigger of an earlier try":
+        ti.try_number, ti.max_tries = 2, 1
+        begin = sensor.execute
+    else:
+        begin = sensor.execute_next_job
+    with pytest.raises(TaskDeferred):
+        begin(context_of(ti))
+    assert list(ti.xcoms) == ["job", WAIT_KEY, POLL_KEY, HISTORY_KEY]
+    assert {"poll", "history"} & ti.xcoms[WAIT_KEY].keys() == set()
+
+
+@pytest.mark.parametrize(("size", "keys"), [(10, []), (2000, [HISTORY_KEY])])
+def test_a_large_first_response_is_no_part_of_the_summary_of_the_wait(
+    api: ApiServer, size: int, keys: list[str]
+) -> None:
+    ti = TI()
+    api.respond_to(POLL, running(note="x" * size))
+    with pytest.raises(TaskDeferred):
+        make_sensor("deferred").execute(context_of(ti))
+    assert list(ti.xcoms) == ["job", WAIT_KEY, *keys]
+    history = ti.xcoms[HISTORY_KEY] if keys else ti.xcoms[WAIT_KEY]["history"]
+    assert "xxx" in history["last_response"]["text"]
 
 
 def test_the_link_to_the_job_is_there_while_it_is_waited_for(api: ApiServer) -> None:

@@ -21,10 +21,15 @@ EARLIER = {"at": "2026-03-01T12:00:00+00:00", "kind": "status", "status": "runni
 CANCEL = {"method": "DELETE", "endpoint": "/jobs/{identifier}"}
 
 
-def end(error: AsyncApiError, **given: Any) -> list[dict[str, Any]]:
-    """Resume the task after this error of the trigger; return the history."""
+def end(error: AsyncApiError, *, is_part: bool = False, **given: Any) -> list[dict[str, Any]]:
+    """
+    Resume the task after this error of the trigger; return the history.
+
+    :param is_part: whether the history is a part of the summary of the wait, as before its first change.
+    """
     ti = TI()
-    ti.pulled["job_history"] = {"entries": [EARLIER]}
+    history = {"entries": [EARLIER]}
+    ti.pulled = {"job_wait": {"history": history}} if is_part else {"job_history": history}
     event = WaitEvent.of_error(error.set_job("j-1", "running"), JobHandle("j-1", status="running")).dump()
     with pytest.raises(AirflowException):
         make_sensor("deferred", **given).resume_execution("execute_complete", store_event(event), context_of(ti))
@@ -60,6 +65,12 @@ def test_a_skip_instead_of_the_failure_is_told_too() -> None:
     error = DeadlineExceededError("The text of the error.")
     error.ended_at = 1_772_366_400.0
     assert [each["kind"] for each in end(error, soft_fail=True)] == ["status", "deadline"]
+
+
+def test_the_history_continues_that_in_the_summary_of_the_wait() -> None:
+    error = DeadlineExceededError("The text of the error.")
+    error.ended_at = 1_772_366_400.0
+    assert [each["kind"] for each in end(error, is_part=True)] == ["status", "deadline"]
 
 
 def test_an_error_of_which_the_time_is_unknown_has_no_entry() -> None:

@@ -295,12 +295,14 @@ def test_a_kill_asks_for_the_state_of_the_very_task_instance(api: ApiServer, sup
     assert not api.requests
 
 
+@pytest.mark.parametrize("is_part", [False, True])
 @pytest.mark.parametrize(("task_instance", "is_told"), [("this", True), ("that of another try", False), (None, False)])
 def test_the_history_tells_that_the_job_was_cancelled_with_its_task_unless_another_try_has_begun(
-    api: ApiServer, connection: None, supervisor: Supervisor, task_instance: str | None, is_told: bool
+    api: ApiServer, connection: None, supervisor: Supervisor, task_instance: str | None, is_told: bool, is_part: bool
 ) -> None:
     earlier = {"at": "2026-03-01T12:00:00+00:00", "kind": "status", "status": "running"}
-    supervisor.xcoms["job_history"] = {"entries": [earlier]}
+    history = {"entries": [earlier]}
+    supervisor.xcoms = {} if is_part else {"job_history": history}
     supervisor.task_states = {"run": {"wait": "failed"}}
     api.respond_to(POLL, reply({"status": "running"}))
     api.respond_to(CANCEL, reply(status=202))
@@ -309,12 +311,15 @@ def test_the_history_tells_that_the_job_was_cancelled_with_its_task_unless_anoth
         waiting = trigger(cancel=CANCELLED_BY)
         own = str(getattr(waiting.task_instance, "id", None)) if task_instance == "this" else task_instance
         if own is not None:
-            supervisor.xcoms[WAIT_KEY] = {"task_instance": own, "identifier": "j-1"}
+            part = {"history": history} if is_part else {}
+            supervisor.xcoms[WAIT_KEY] = {"task_instance": own, "identifier": "j-1", **part}
         task = asyncio.create_task(event_of(waiting))
         await until(lambda: api.count(POLL))
         await kill(waiting, task)
 
     asyncio.run(scenario())
+    histories = [each.value["entries"] for each in supervisor.of_kind("SetXCom") if each.key == "job_history"]
+    assert all(each[0] == earlier for each in histories if is_told)
     told = [each.value["entries"][-1] for each in supervisor.of_kind("SetXCom") if each.key == "job_history"]
     cancels = [each["message"] for each in told if each["kind"] == "cancelled"]
     assert len(cancels) == is_told

@@ -143,9 +143,12 @@ def test_a_warning_is_published_with_the_job(
     monkeypatch.setattr(xcom_publisher, "_STARTUP_DELAY", 0.0)
     monkeypatch.setattr(xcom_publisher, "_UPDATE_INTERVAL", 0.05)
     api.respond_to(POLL, *[reply({"status": "running"})] * 8, reply({"status": "done"}))
+    first_poll = {"poll": {"error": None}, "history": {"entries": []}}
+    supervisor.xcoms[WAIT_KEY] = {"task_instance": "first", "identifier": "j-1", **first_poll}
     asyncio.run(event_of(trigger(warn_after=0.15)))
     pushed = [message.value for message in supervisor.of_kind("SetXCom") if message.key == WAIT_KEY]
     assert [(summary["identifier"], "warned_at" in summary) for summary in pushed] == [("j-1", True)]
+    assert first_poll.items() <= pushed[0].items(), "the worker has published it in the summary"
 
 
 @pytest.mark.skipif(not SHOWS_PROGRESS, reason="an older Airflow")

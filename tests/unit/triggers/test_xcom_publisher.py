@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
-from airflow_provider_asyncapi.monitoring.xcoms import HISTORY_KEY, POLL_KEY
+from airflow_provider_asyncapi.monitoring.xcoms import HISTORY_KEY, POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.triggers import task_xcoms, xcom_publisher
 from tests.unit.eventually import until
 from tests.unit.fake_airflow import ApiServer, Supervisor, reply
@@ -41,15 +41,28 @@ def test_status_and_progress_are_pushed_when_they_change_and_not_too_often(
 
 
 @pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger writes no XComs")
+@pytest.mark.parametrize(("is_part", "is_first"), [(False, True), (True, True), (True, False)])
 def test_the_history_continues_that_of_the_worker_and_says_what_each_change_was(
-    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+    api: ApiServer,
+    connection: None,
+    supervisor: Supervisor,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_part: bool,
+    is_first: bool,
 ) -> None:
     monkeypatch.setattr(xcom_publisher, "_UPDATE_INTERVAL", 0.05)
     earlier = {"at": "2026-01-31T11:50:00+00:00", "kind": "status", "status": "queued"}
-    supervisor.xcoms[HISTORY_KEY] = {"entries": [earlier], "answer": {"text": "first"}}
+    history = {"entries": [earlier], "answer": {"text": "first"}}
+    summary = {"task_instance": "first", "identifier": "j-1", "history": history}
+    supervisor.xcoms = {WAIT_KEY: summary} if is_part else {HISTORY_KEY: history}
     writing = reply({"status": "writing"})
     api.respond_to(POLL, reply({"status": "queued"}), reply(status=503), writing, writing, reply({"status": "done"}))
-    asyncio.run(event_of(trigger(running_value=["queued", "writing"])))
+    waiting, polled = trigger(running_value=["queued", "writing"]), time.time()
+    assert waiting.wait is not None
+    if is_first:
+        waiting.wait = dataclasses.replace(waiting.wait, polls=1, next_poll=polled + 0.3, pause=0.3)
+    asyncio.run(event_of(waiting))
     pushed = [each.value for each in supervisor.of_kind("SetXCom") if each.key == HISTORY_KEY]
     assert pushed
     first, *others = pushed[-1]["entries"]
@@ -58,20 +71,22 @@ def test_the_history_continues_that_of_the_worker_and_says_what_each_change_was(
     expected = [("error", "queued"), ("status", "writing")]
     assert [(each["kind"], each["status"]) for each in others] == expected[: len(others)]
     read = [each for each in supervisor.of_kind("GetXCom") if each.key == HISTORY_KEY]
-    assert len(read) == 1, "it is read once, before the first news"
+    assert len(read) == (0 if is_part and is_first else 1), "it is read once, before the first news, if it is needed"
 
 
 @pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger writes no XComs")
+@pytest.mark.parametrize("known", ["running", None])
 def test_polls_that_find_nothing_new_cost_airflow_nothing(
-    api: ApiServer, connection: None, supervisor: Supervisor
+    api: ApiServer, connection: None, supervisor: Supervisor, known: str | None
 ) -> None:
+    """The worker has published also that the status is unknown."""
     handle = JobHandle("j-1", status="running", urls={"status": f"{api.url}/jobs/j-1"})
     running = reply({"status": "running"})
     api.respond_to(POLL, *[running] * 8, reply({"status": "done"}))
     began = time.time()
-    waiting = trigger(job=handle, running_value="running")
+    waiting = trigger(job=handle, running_value=known)
     assert waiting.wait is not None
-    waiting.wait = dataclasses.replace(waiting.wait, polls=1, next_poll=began + 0.2, pause=0.2)
+    waiting.wait = dataclasses.replace(waiting.wait, polls=1, next_poll=began + 0.2, pause=0.2, changed_at=began)
     asyncio.run(event_of(waiting))
     assert api.count(POLL) == 9
     assert supervisor.of_kind("SetXCom") == []
