@@ -138,7 +138,9 @@ class JobTask(RendersOwnFields):
         """Return parameters of a stage, and the profile's for the rest."""
         name = self.profile or (self.hook.api.settings.profile if with_connection else None)
         if not name:
-            return plans.drop_switched_off(explicit)
+            # Most tasks switch nothing off, and don't need the module.
+            has_switch = any(value is False for value in explicit.values())
+            return plans.drop_switched_off(explicit) if has_switch else explicit
         return plans.merge_parameters(stage.table, lazy.load_profile(name), explicit)
 
     def profile_version(self) -> Mapping[str, str]:
