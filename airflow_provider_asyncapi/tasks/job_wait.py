@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,7 +14,6 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     DownstreamTasksSkipped,
     redact,
-    timezone,
 )
 
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
@@ -38,6 +36,7 @@ from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED
 from airflow_provider_asyncapi.tasks.job_argument import parse_job
 from airflow_provider_asyncapi.tasks.stages import STATUS
+from airflow_provider_asyncapi.transports.pauses import compute_return
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -382,5 +381,4 @@ def _parse_state(stored: Mapping[str, Any]) -> WaitCheckpoint:
 
 def _reschedule(seconds: float) -> NoReturn:
     """End this poke, and let Airflow schedule the next one after a number of seconds."""
-    pause = timedelta(seconds=max(seconds, SHORTEST_RESCHEDULE))
-    raise AirflowRescheduleException(timezone.utcnow() + pause)
+    raise AirflowRescheduleException(compute_return(max(seconds, SHORTEST_RESCHEDULE)))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.exceptions import AirflowRescheduleException
-from airflow.providers.common.compat.sdk import TaskDeferred, timezone
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -27,6 +26,7 @@ from airflow_provider_asyncapi.tasks.submission_state import (
 )
 from airflow_provider_asyncapi.tasks.submit_job import submit_job
 from airflow_provider_asyncapi.tasks.wait_state import find_start, forget_start, save_start
+from airflow_provider_asyncapi.transports.pauses import compute_return, sleep
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -129,11 +129,11 @@ def wait_until_due(task: Any, delay: float) -> None:
     """
     # Airflow mustn't resume a task before its executor knows of the deferral.
     if delay > SHORTEST_DEFERRED_DELAY and task.deferrable:
-        trigger: Any = lazy.DateTimeTrigger(timezone.utcnow() + timedelta(seconds=delay))
+        trigger: Any = lazy.DateTimeTrigger(compute_return(delay))
         raise TaskDeferred(trigger=trigger, method_name=task.execute_next_job.__name__, timeout=task.execution_timeout)
     if delay > SHORTEST_DEFERRED_DELAY and getattr(task, "reschedule", False):
-        raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=delay))
-    time.sleep(delay)
+        raise AirflowRescheduleException(compute_return(delay))
+    sleep(delay)
 
 
 def _find_job_to_repair(

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
+from airflow_provider_asyncapi.transports import pauses
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
+from airflow_provider_asyncapi.transports.pacing import Pacing
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 
 try:
@@ -22,10 +24,11 @@ except ImportError as error:
 @contextmanager
 def skip_waits() -> Iterator[None]:
     """
-    Skip the pauses between polls and after errors, in poke mode and in triggers.
+    Skip the pauses of tasks and triggers: before and between polls, after errors, before the next job, for rate limits.
 
-    Each pause moves the clock of the process (``time.time()``, ``datetime.now()``) forward, so a deadline is reached
-    as if the task had waited. ``time.monotonic()`` and the timers of event loops stay as they are.
+    A task pauses on its worker, in a trigger, or rescheduled. Each pause moves the clock of the process
+    (``time.time()``, ``datetime.now()``) forward, so a deadline is reached as if the task had waited.
+    ``time.monotonic()`` and the timers of event loops stay as they are.
     """
     with time_machine.travel(time.time(), tick=True) as clock:
 
@@ -39,5 +42,9 @@ def skip_waits() -> Iterator[None]:
         with (
             mock.patch.dict(RequestsDriver.__init__.__kwdefaults__, sleep=skip),
             mock.patch.dict(AiohttpDriver.__init__.__kwdefaults__, sleep=skip_in_loop),
+            mock.patch.dict(Pacing.__init__.__kwdefaults__, slot_clock=time.time),
+            mock.patch.dict(pauses.sleep.__kwdefaults__, using=skip),
+            mock.patch.dict(pauses.sleep_in_loop.__kwdefaults__, using=skip_in_loop),
+            mock.patch.dict(pauses.compute_return.__kwdefaults__, leave=skip),
         ):
             yield

@@ -18,10 +18,12 @@ class Pacing:
 
     :param api: the connection.
     :param steady: a clock that is never put back, in seconds.
+    :param slot_clock: the clock of the rate limit, in seconds; it has to advance by each pause. By default, the steady
+        clock.
     """
 
-    def __init__(self, api: Api, steady: Callable[[], float]) -> None:
-        self._api, self._steady = api, steady
+    def __init__(self, api: Api, steady: Callable[[], float], *, slot_clock: Callable[[], float] | None = None) -> None:
+        self._api, self._steady, self._slot_clock = api, steady, slot_clock or steady
         self._rate_limiter = RateLimiter(api.settings)
         self._lock = threading.Lock()
 
@@ -34,7 +36,7 @@ class Pacing:
         """
         now, steady = self._api.clock(), self._steady()
         with self._lock:
-            pause = self._rate_limiter.reserve(effect, now, steady)
+            pause = self._rate_limiter.reserve(effect, now, self._slot_clock())
         return pause, math.inf if effect.until is None else steady + effect.until - now
 
     def observe(self, effect: Send, response: Response) -> None:

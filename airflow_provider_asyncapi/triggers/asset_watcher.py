@@ -23,6 +23,7 @@ from airflow_provider_asyncapi.core.profiles.merging import merge_parameters
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.hooks.parameter_check import check_parameter_names
 from airflow_provider_asyncapi.hooks.parameter_types import EventParameters
+from airflow_provider_asyncapi.transports.pauses import sleep_in_loop
 from airflow_provider_asyncapi.triggers import lazy
 from airflow_provider_asyncapi.triggers.storable_parameters import check_storable
 
@@ -168,23 +169,23 @@ class AsyncApiEventTrigger(BaseEventTrigger):
                             # keeps the others for the run after the next event.
                             items = [{"id": item.event_id, "values": item.values} for item in found]
                             yield TriggerEvent({"items": items})
-                            await asyncio.sleep(_TIME_TO_STORE_EVENTS)
+                            await sleep_in_loop(_TIME_TO_STORE_EVENTS)
                         watch.seen = after
                         if after != watch.stored:
                             await store_event_state(self, watch.state_key, after.dump())
                             watch.stored = after
                         errors = 0
-                        await asyncio.sleep(watch.plan.interval)
+                        await sleep_in_loop(watch.plan.interval)
             except (AsyncApiError, AirflowUnavailableError) as error:
                 interval = DEFAULT_INTERVAL if watch is None else watch.plan.interval
                 delay = min(interval * 2**errors, max(interval, _MAX_DELAY))
                 errors = min(errors + 1, _MAX_DOUBLINGS)
                 log.warning("%r: %s; polling again in %g s", self, error, delay)
-                await asyncio.sleep(delay)
+                await sleep_in_loop(delay)
             except Exception:
                 # A secrets backend may raise anything; so may a bug.
                 log.exception("%r: polling again in %g s", self, _MAX_DELAY)
-                await asyncio.sleep(_MAX_DELAY)
+                await sleep_in_loop(_MAX_DELAY)
 
     async def _update_watch(self, watch: _Watch | None, api: Api) -> _Watch:
         """

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo.airflow.configuration import configuration, environment, write_config
+from tests.docs.snippets import snippets
 
 pytestmark = pytest.mark.integration
 
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DAGS = """
 from airflow.sdk import DAG
 
+from airflow_provider_asyncapi.job import async_api_job
 from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.testing.fake_api import PROFILE
 
@@ -29,6 +31,38 @@ for deferrable in (False, True):
             status={**PROFILE["status"], "poke_interval": 3600},
             fetch=PROFILE["fetch"],
             deferrable=deferrable,
+        )
+    globals()[dag.dag_id] = dag
+
+    with DAG(f"again_{deferrable}", schedule=None) as dag:
+        AsyncApiJobOperator(
+            task_id="export",
+            asyncapi_conn_id="acme",
+            submit=PROFILE["submit"],
+            status=PROFILE["status"],
+            fetch=PROFILE["fetch"],
+            resubmit=1,
+            resubmit_delay=3600,
+            resubmit_on=[{"selector": "error.code", "in": ["QUOTA"]}],
+            deferrable=deferrable,
+        )
+    globals()[dag.dag_id] = dag
+
+for mode in ("poke", "deferred", "reschedule"):
+    with DAG(f"group_{mode}", schedule=None) as dag:
+        async_api_job(
+            "export",
+            asyncapi_conn_id="acme",
+            submit=PROFILE["submit"],
+            status={
+                **PROFILE["status"],
+                "poke_interval": 600,
+                "deferrable": mode == "deferred",
+                "mode": "reschedule" if mode == "reschedule" else "poke",
+            },
+            fetch=PROFILE["fetch"],
+            resubmit=1,
+            resubmit_delay=3600,
         )
     globals()[dag.dag_id] = dag
 """
@@ -69,6 +103,14 @@ def test_a_script(asyncapi_fake, run, dag_id):
     assert api.polls == {{"1": 3}}
 
 
+@pytest.mark.parametrize("dag_id", ["again_False", "again_True", "group_poke", "group_deferred", "group_reschedule"])
+def test_a_job_after_a_failed_one(asyncapi_fake, run, dag_id):
+    api = asyncapi_fake([["queued", "failed"], ["running", "done"]], error={{"code": "QUOTA"}}, conn_id="acme")
+    # Real pauses would take longer than this process may.
+    run(dag_id)
+    assert api.polls == {{"1": 2, "2": 2}}
+
+
 @pytest.mark.parametrize("dag_id", ["export_False", "export_True"])
 def test_a_recording(asyncapi_replay, run, dag_id):
     asyncapi_replay("recording.yaml", conn_id="acme")
@@ -81,9 +123,13 @@ def test_dags_are_tested_against_a_recording_and_a_script(tmp_path: Path) -> Non
     dags = home / "dags"
     dags.mkdir(parents=True)
     tests.mkdir()
-    (dags / "exports.py").write_text(DAGS)
+    (dags / "modes.py").write_text(DAGS)
     (tests / "recording.yaml").write_text(RECORDING)
-    (tests / "test_exports.py").write_text(TESTS.format(dags=str(dags)))
+    (tests / "test_modes.py").write_text(TESTS.format(dags=str(dags)))
+    for each in snippets("python", "yaml"):
+        if each.file == "docs/guides/testing.md" and each.key == "file":
+            is_dag = "DAG(" in each.text and "def test_" not in each.text
+            ((dags if is_dag else tests) / each.value).write_text(each.text)
     write_config(home / "airflow.cfg", configuration(home, dags, "http://127.0.0.1:9", default_deferrable=False))
     env = environment(home) | {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
     for words in (["airflow", "db", "migrate"], ["pytest", "-q", "-p", "no:cacheprovider", str(tests)]):
@@ -99,4 +145,4 @@ def test_dags_are_tested_against_a_recording_and_a_script(tmp_path: Path) -> Non
             check=False,
         )
         assert done.returncode == 0, done.stdout
-    assert "8 passed" in done.stdout
+    assert "23 passed" in done.stdout

@@ -42,7 +42,7 @@ def test_a_result_has_pages(asyncapi_fake: Start) -> None:
 
 
 def test_a_job_fails_with_its_message(asyncapi_fake: Start) -> None:
-    asyncapi_fake(["running", "failed"], message="no disk")
+    asyncapi_fake(["running", "failed"], error={"code": "DISK", "message": "no disk"})
     with pytest.raises(AsyncApiJobFailed, match="no disk"):
         run_job()
 
@@ -121,6 +121,15 @@ def test_anything_else_is_not_there(asyncapi_fake: Start) -> None:
     assert len(api.requests) == 4
 
 
-def test_a_script_without_a_status_is_refused() -> None:
-    with pytest.raises(ValueError, match="statuses"):
-        FakeJobApi([])
+def test_each_job_has_its_own_statuses_and_further_jobs_those_of_the_last_one(asyncapi_fake: Start) -> None:
+    api = asyncapi_fake([["running", "failed"], ["done"]], error={"code": "QUOTA", "message": "no quota"})
+    with pytest.raises(AsyncApiJobFailed, match="no quota"):
+        wait()
+    assert [wait().status, wait().status] == ["done", "done"]
+    assert api.polls == {"1": 2, "2": 1, "3": 1}
+
+
+@pytest.mark.parametrize("statuses", [[], [[]], [["done"], []], ["done", ["done"]], "done"])
+def test_a_script_without_statuses_is_refused(statuses: Any) -> None:
+    with pytest.raises(ValueError, match="statuses: "):
+        FakeJobApi(statuses)
