@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.testing.loopback import Answer, LoopbackServer, R
 _DEFAULT_ERROR: Mapping[str, JsonValue] = {"code": "FAILED", "message": "the job has failed"}
 
 #: The parameters of tasks that describe this API.
-PROFILE: Mapping[str, Mapping[str, Any]] = {
+PROFILE: Mapping[str, dict[str, Any]] = {
     "submit": {"endpoint": "/jobs", "identifier": "id"},
     "status": {
         "endpoint": "/jobs/{identifier}",

@@ -65,7 +65,7 @@ def make_wait(mode: str) -> AsyncApiSensor:
     modes = {"deferrable": mode == "deferred", "mode": "reschedule" if mode == "reschedule" else "poke"}
     with DAG("dag", schedule=None):
         status = {**PROFILE["status"], "timeout": 3 * DAY, "poke_interval": 30, **modes, "job": "1"}
-        return async_api_job("job", submit=dict(PROFILE["submit"]), status=status, resubmit=1, resubmit_delay=DAY).wait
+        return async_api_job("job", submit=PROFILE["submit"], status=status, resubmit=1, resubmit_delay=DAY).wait
 
 
 @pytest.mark.parametrize("mode", MODES)
