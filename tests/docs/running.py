@@ -98,14 +98,15 @@ class Run:
         return Ti(run=self, task_id="", map_index=-1).xcom_pull(task_id)
 
     def last(self) -> Any:
-        """Return the return value of the last task that wasn't skipped."""
+        """Return the return value of the last task that has one and wasn't skipped."""
         order = [task.task_id for task in self.dag.topological_sort()]
         ran = [
             task_id
             for task_id in order
             if any(name == task_id and state == "success" for (name, _), state in self.states.items())
         ]
-        return self.result(ran[-1])
+        returned = [each for each in ran if any((name, key) == (each, "return_value") for name, _, key in self.xcoms)]
+        return self.result((returned or ran)[-1])
 
     def _map_indexes(self, task: Any) -> Iterator[int]:
         mapped = task if isinstance(task, MappedOperator) else task.get_closest_mapped_task_group()

@@ -336,6 +336,11 @@ class _Writer:
         return {} if check is None or not check.rules else {"rules": to_source(check.rules)}
 
     def _describe_fetch(self, task: HttpTask) -> dict[str, Any]:
+        self._note(
+            task.line,
+            "destination: a result without one is in XCom, which takes 48 KiB at most (max_xcom_bytes); for a download,"
+            ' set output_type="file" as well',
+        )
         node = task.arguments.get("response_filter")
         selector = None if node is None else self._try(node, "response_filter", self._reader.read_selector)
         if selector == "response_text":

@@ -220,5 +220,7 @@ def failing_once(state: State, call: Call) -> Reply:
             return Reply(201, {"id": f"J-{len(keys)}"})
         case "GET", ["jobs", job]:
             state.nth(job)
-            return Reply(200, {"status": "failed" if job == "J-1" else "done"})
+            if job == "J-1":
+                return Reply(200, {"status": "failed", "error": {"code": "NODE_LOST"}})
+            return Reply(200, {"status": "done"})
     raise unknown(call)

@@ -11,6 +11,11 @@ from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
 KINDS = (AsyncApiFetchOperator, AsyncApiJobOperator, AsyncApiSensor, AsyncApiTriggerOperator)
+#: The note about each fetch.
+IN_XCOM = (
+    "destination: a result without one is in XCom, which takes 48 KiB at most (max_xcom_bytes); for a download, set"
+    ' output_type="file" as well'
+)
 
 
 def convert(source: str, **names: Any) -> tuple[list[Any], list[list[str]]]:
@@ -78,6 +83,7 @@ def test_a_submit_a_sensor_and_a_fetch_become_one_task() -> None:
         "2: replaces submit, wait, fetch: change the tasks and templates that name the others",
         "11: failure_value: add the statuses of a job that has failed; HttpSensor ignores them",
         "19: retries: differs between the tasks; the new task has that of the first",
+        f"21: {IN_XCOM}",
     ]
 
 
@@ -131,7 +137,7 @@ def test_operators_alone() -> None:
     assert post.rules == [{"selector": "ok", "not_in": True, "outcome": "failure"}]
     assert isinstance(get, AsyncApiFetchOperator)
     assert (get.endpoint, get.result_format) == ("/y", "text")
-    assert notes == [[], ["2: job: the request belongs to no job, so this is a name only"]]
+    assert notes == [[], [f"2: {IN_XCOM}", "2: job: the request belongs to no job, so this is a name only"]]
 
 
 def test_a_job_has_the_connection_and_the_schedule_of_default_args() -> None:
