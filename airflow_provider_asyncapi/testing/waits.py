@@ -28,7 +28,7 @@ def skip_waits() -> Iterator[None]:
 
     A task pauses on its worker, in a trigger, or rescheduled. Each pause moves the clock of the process
     (``time.time()``, ``datetime.now()``) forward, so a deadline is reached as if the task had waited.
-    ``time.monotonic()`` and the timers of event loops stay as they are.
+    The timers of event loops stay as they are, and so does ``time.monotonic()`` with time-machine 3.
     """
     with time_machine.travel(time.time(), tick=True) as clock:
 
