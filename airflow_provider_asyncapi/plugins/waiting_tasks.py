@@ -171,7 +171,8 @@ class Action:
         if submitter.id == ti.id and submitter.state in ABOUT_TO_RUN:
             raise _refuse(ti)
         count = clear_with_downstream(self.session, self.dag_bag, self.user, _ids_of(submitter))
-        return f"Task {submitter.task_id!r} submits the job again; {count} tasks were cleared."
+        cleared = "1 task was cleared" if count == 1 else f"{count} tasks were cleared"
+        return f"Task {submitter.task_id!r} submits the job again; {cleared}."
 
     def _find_submitter(self, ti: TaskInstance) -> TaskInstance:
         """Return the task instance that has submitted the job, locked; it is the task itself if there is no other."""

@@ -147,6 +147,9 @@ test("nothing happens before the user has confirmed, and the results are shown t
   fireEvent.click(within(dialog).getByRole("button", { name: "Cancel and fail" }));
   await within(dialog).findByText("1 job: The task has ended meanwhile: its state is success.");
   await within(dialog).findByText("11 jobs: A worker cancels the job.");
+  // Nothing is cancelled yet.
+  assert.ok(within(dialog).getByText("requested"));
+  assert.ok(within(dialog).getByText("not done"));
   fireEvent.click(await within(dialog).findByRole("button", { name: "Close" }));
   assert.deepEqual(closed, [true]);
 });

@@ -5,7 +5,8 @@ import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 
 const { ChakraProvider, defaultSystem } = globalThis.ChakraUI;
 const { createElement: h } = globalThis.React;
-const { describeRateLimits, Overview } = await import("../../airflow_provider_asyncapi/plugins/static/overview.js");
+const { describeRateLimits, listFigures, Overview } =
+  await import("../../airflow_provider_asyncapi/plugins/static/overview.js");
 
 /** @typedef {import("../../airflow_provider_asyncapi/plugins/static/types.d.ts").ConnectionOverview} Connection */
 
@@ -56,6 +57,27 @@ test("of many connections with waiting jobs, those at risk have a card", (contex
   render(show([makeConnection("risky", 1, { at_risk: 1 }), ...many]));
   assert.equal(listNames().at(-2), "risky");
   assert.equal(listNames().at(-1), "▸ 2 more connections");
+});
+
+test("failures are told with the number of ended tasks, and not at all if none has ended", () => {
+  const find = (/** @type {Partial<Connection>} */ changes) =>
+    listFigures(makeConnection("studio", 1, changes)).find(({ label }) => label === "failed");
+  assert.deepEqual(find({ done: 0, error_rate: 1, failed: 1 }), { isBad: true, label: "failed", value: "1 of 1" });
+  assert.deepEqual(find({ done: 3, failed: 0 }), { isBad: false, label: "failed", value: "0 of 3" });
+  assert.equal(find({ done: 0, error_rate: null }), undefined);
+});
+
+test("the title of answers 429 stays the same while their period goes on", () => {
+  const title = (/** @type {string} */ until) =>
+    listFigures(
+      makeConnection("studio", 1, {
+        rate_limited: 3,
+        rate_limited_since: "2026-01-31T14:05:00Z",
+        rate_limited_until: until,
+      }),
+    ).find(({ label }) => label === "")?.title;
+  assert.ok(title("2026-01-31T14:41:29Z")?.includes("the first one at"));
+  assert.equal(title("2026-01-31T14:41:23Z"), title("2026-01-31T14:41:29Z"));
 });
 
 test("answers 429 are told with their period, which goes on or is over", () => {

@@ -51,10 +51,10 @@ const JobList = ({ jobs }) =>
 /**
  * Show what has become of the jobs.
  *
- * @param {{ results: ActionResult[] }} props - the results so far
+ * @param {{ done: string, results: ActionResult[] }} props - the word for a success, and the results so far
  * @returns {ReactElement} each different message once, which screen readers announce
  */
-const ResultList = ({ results }) => {
+const ResultList = ({ done, results }) => {
   const messages = countMessages(results);
   return h(
     Box,
@@ -68,7 +68,7 @@ const ResultList = ({ results }) => {
           h(
             Badge,
             { colorPalette: ok ? "success" : "failed", flexShrink: 0, variant: "solid" },
-            ok ? "done" : "not done",
+            ok ? done : "not done",
           ),
           h(
             Text,
@@ -91,7 +91,7 @@ const ResultList = ({ results }) => {
  * @returns {ReactElement} a dialog over the page
  */
 export const ActionDialog = ({ findOpener, request: { action, jobs }, onClose }) => {
-  const { confirm, consequence, label } = ACTIONS[action];
+  const { confirm, consequence, done, label } = ACTIONS[action];
   const [phase, setPhase] = useState(/** @type {"asking" | "acting" | "stopping" | "done"} */ ("asking"));
   const [results, setResults] = useState(/** @type {ActionResult[]} */ ([]));
   const [error, setError] = useState(/** @type {string | undefined} */ (undefined));
@@ -137,7 +137,7 @@ export const ActionDialog = ({ findOpener, request: { action, jobs }, onClose })
             Dialog.Body,
             { display: "flex", flexDirection: "column", gap: 3 },
             phase === "asking" ? h(Dialog.Description, null, consequence) : null,
-            phase === "asking" ? h(JobList, { jobs }) : h(ResultList, { results }),
+            phase === "asking" ? h(JobList, { jobs }) : h(ResultList, { done, results }),
             isActing
               ? h(
                   Progress.Root,

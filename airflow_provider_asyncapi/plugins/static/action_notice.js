@@ -1,4 +1,4 @@
-/** Actions on one job that change nothing remote: they are taken at once, and their result is shown above the table. */
+/** Actions on one job that change nothing remote: they are taken at once, and their result is shown over the page. */
 
 import { actOn, ACTIONS } from "./actions.js";
 import { Alert, Button, h, useCallback, useEffect, useRef, useState } from "./airflow.js";
@@ -79,7 +79,19 @@ export const useImmediateAction = (onDismiss) => {
         ? null
         : h(
             Alert.Root,
-            { alignItems: "center", role: notice.status === "error" ? "alert" : "status", status: notice.status },
+            {
+              alignItems: "center",
+              bottom: 4,
+              boxShadow: "lg",
+              insetEnd: 4,
+              maxW: "min(40rem, calc(100vw - 2rem))",
+              // The row may be far below the top of the page.
+              position: "fixed",
+              role: notice.status === "error" ? "alert" : "status",
+              status: notice.status,
+              w: "auto",
+              zIndex: "toast",
+            },
             h(Alert.Indicator),
             h(Alert.Content, { minW: 0 }, h(Alert.Description, { overflowWrap: "anywhere" }, notice.message)),
             h(Button, { onClick: dismiss, size: "xs", variant: "ghost" }, "Dismiss"),

@@ -23,13 +23,14 @@ const ENDED = ["success", "failed", "skipped", "upstream_failed", "removed"];
 /**
  * What each action does, and in which states of a task it is offered. The server decides whether it is possible.
  *
- * @type {Record<ActionName, { label: string, confirm: string, consequence: string, states: string[] }>}
+ * @type {Record<ActionName, { label: string, confirm: string, consequence: string, done: string, states: string[] }>}
  */
 export const ACTIONS = {
   poll: {
     label: "Poll now",
     confirm: "Poll now",
     consequence: "The API is asked for the status at once, and at the usual pace after that.",
+    done: "requested",
     states: WAITING,
   },
   submit_again: {
@@ -38,6 +39,7 @@ export const ACTIONS = {
     consequence:
       "The task that submitted the job is cleared, and so are all tasks after it: they run again, with a new job." +
       " A job that still runs is cancelled if a cancel request is configured (from Airflow 3.3).",
+    done: "done",
     states: [...RUNNING, "up_for_retry", ...ENDED],
   },
   cancel: {
@@ -46,6 +48,7 @@ export const ACTIONS = {
     consequence:
       "The API is asked to cancel the job if a cancel request is configured; otherwise the job runs on. The task" +
       " fails, without another try.",
+    done: "requested",
     states: RUNNING,
   },
 };

@@ -35,14 +35,14 @@ export const describeRateLimits = (count, since, until, now) => {
  * @returns {{ label: string, value: string | ((now: number) => string), isBad?: boolean, title?: string }[]} what is known, in the order to show
  */
 export const listFigures = (connection) => {
-  const { at_risk, error_rate, failed, last_success, median_duration, rate_limited, waiting } = connection;
+  const { at_risk, done, failed, last_success, median_duration, rate_limited, waiting } = connection;
   const { rate_limited_since: since, rate_limited_until: until } = connection;
   const figures = [
     { label: "waiting", value: String(waiting) },
     { isBad: at_risk > 0, label: "at risk", value: String(at_risk) },
   ];
-  if (error_rate !== null) {
-    figures.push({ isBad: failed > 0, label: "failed", value: `${Math.round(error_rate * 100)} %` });
+  if (failed + done > 0) {
+    figures.push({ isBad: failed > 0, label: "failed", value: `${failed} of ${failed + done}` });
   }
   return [
     ...figures,
@@ -52,7 +52,8 @@ export const listFigures = (connection) => {
           {
             isBad: true,
             label: "",
-            title: `Polls answered 429, from ${formatMoment(since)} to ${formatMoment(until)}`,
+            // The text tells the end: that of a period that goes on is no moment.
+            title: `Polls answered 429, the first one at ${formatMoment(since)}`,
             value: (/** @type {number} */ now) => describeRateLimits(rate_limited, since, until, now),
           },
         ]),

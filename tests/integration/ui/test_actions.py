@@ -79,11 +79,14 @@ def test_a_job_is_polled_from_its_own_view(runs: dict[str, str], open_as: OpenAs
     page = open_jobs(open_as, "admin", "many-1")
     expect(row(page, "many-1")).to_contain_text("deferred")
     row(page, "many-1").get_by_role("link", name="Details of").click()
+    # The place of the button is no more than the top of the view.
+    page.set_viewport_size({"width": 1400, "height": 300})
     page.get_by_role("button", name="Actions on job many-1").click()
     page.get_by_role("menuitem", name="Poll now").click()
     # It changes nothing remote, so nobody is asked.
     told = page.get_by_role("status").filter(has_text="Poll now, job many-1")
     expect(told).to_contain_text("The triggerer polls the job within seconds.")
+    expect(told).to_be_in_viewport(ratio=1)
     told.get_by_role("button", name="Dismiss").click()
     expect(told).to_have_count(0)
     expect(page.get_by_role("button", name="Actions on job many-1")).to_be_focused()

@@ -64,6 +64,7 @@ class World:
         #: What Airflow was told to mark and to clear.
         self.marked: list[dict[str, Any]] = []
         self.cleared: list[dict[str, Any]] = []
+        self.downstream = 2
         pushed = xcoms("j-1")
         pushed["job"]["task"] = SUBMITTER
         pushed["job_wait"]["task_instance"] = str(WAIT)
@@ -172,7 +173,7 @@ def world(database: Database, monkeypatch: pytest.MonkeyPatch) -> World:
 
     def clear(session: Session, dag_bag: Any, user: Any, task: dict[str, Any]) -> int:
         world.cleared.append(task)
-        return 3
+        return 1 + world.downstream
 
     monkeypatch.setattr(waiting_tasks, "mark_failed", mark)
     monkeypatch.setattr(waiting_tasks, "clear_with_downstream", clear)
@@ -356,12 +357,11 @@ def test_a_task_that_pokes_on_a_worker_polls_by_itself(world: World, act: Act) -
     assert "at its own pace (mode='poke')" in act("poll")["message"]
 
 
-def test_the_task_that_has_submitted_the_job_is_cleared(world: World, act: Act) -> None:
+@pytest.mark.parametrize(("downstream", "cleared"), [(2, "3 tasks were cleared"), (0, "1 task was cleared")])
+def test_the_task_that_has_submitted_the_job_is_cleared(world: World, act: Act, downstream: int, cleared: str) -> None:
+    world.downstream = downstream
     result = act("submit_again")
-    assert (result["ok"], result["message"]) == (
-        True,
-        "Task 'submit' submits the job again; 3 tasks were cleared.",
-    )
+    assert (result["ok"], result["message"]) == (True, f"Task 'submit' submits the job again; {cleared}.")
     assert world.cleared == [SUBMITTER]
 
 
