@@ -42,6 +42,8 @@ router = APIRouter()
 _MAX_BODY: Final = 4000
 _MAX_TEXT: Final = 1000
 _MAX_FILES: Final = 20
+#: The ends of tasks that have a verb.
+_ENDS: Final = {"success": "The task has succeeded", "failed": "The task has failed", "skipped": "The task was skipped"}
 
 
 @router.get("/jobs/details", summary="Show one remote job")
@@ -147,7 +149,8 @@ def _make_timeline(
     if job.group == "waiting":
         return
     error = job.error if job.group == "failed" and job.error else ""
-    yield from _at(job.ended_at, "ended", f"The task is {job.state}{': ' if error else ''}{error}", status=job.status)
+    end = _ENDS.get(job.state or "", f"The task has ended in state {job.state}")
+    yield from _at(job.ended_at, "ended", f"{end}{': ' if error else ''}{error}", status=job.status)
 
 
 def _at(moment: datetime | None, kind: str, message: str, **more: Any) -> Iterator[TimelineEntry]:

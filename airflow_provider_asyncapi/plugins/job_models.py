@@ -96,6 +96,9 @@ class Job(BaseModel):
     has_estimated_polls: bool = Field(description="Whether some of the polls are counted by the interval.")
     last_polled: datetime | None = Field(description="Approximate time of the last poll; null if it isn't known.")
     next_poll: datetime | None = Field(description="Approximate time of the next poll, calculated from the interval.")
+    is_next_poll_latest: bool = Field(
+        description="Whether the next poll may be earlier: after errors the pauses grow, and not each is known."
+    )
     next_poll_reason: str | None = Field(description="What the time of the next poll follows from.")
     delay: PollDelay | None = Field(description="The delay of polls; null if they are on time.")
     error: str | None = Field(description="The error of the last poll, or the error that ended the wait.")

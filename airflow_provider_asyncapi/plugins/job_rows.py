@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ _REASONS: Final = {
     PauseReason.REQUESTED: "the API has asked for this pause (Retry-After)",
     PauseReason.ERROR: "the last poll failed, and is repeated",
 }
+#: The longest pause after an error, in seconds, unless the interval is longer, or the API has asked for a longer one.
+_LONGEST_ERROR_PAUSE: Final = 300.0
 _UNREADABLE: Final = (
     "The XCom {key} isn't one of this provider, or is broken, so this row is incomplete; clear the task to write it"
     " again"
@@ -42,7 +45,7 @@ def describe_job(row: Any, now: float) -> dict[str, Any]:
     published = find_part(load(row.summary), POLL_KEY) if row.poll is None else load(row.poll)
     poll, url = PollSummary.parse(published), load(row.url)
     changed_at = row.updated_at.timestamp() if row.updated_at else 0.0
-    next_poll = poll.next_poll(changed_at, now) if poll is not None and row.state in POLLING else None
+    next_poll, is_latest = _find_next_poll(poll if row.state in POLLING else None, changed_at, now)
     progress, ended_at = as_number(as_text(row.progress)), None if group == "waiting" else row.ended_at
     times = {
         name: parse_time(as_text(getattr(row, name)))
@@ -64,6 +67,7 @@ def describe_job(row: Any, now: float) -> dict[str, Any]:
         "has_estimated_polls": has_estimated_polls,
         "last_polled": to_datetime(last_polled),
         "next_poll": None if row.is_not_polled else to_datetime(next_poll),
+        "is_next_poll_latest": is_latest,
         "next_poll_reason": None if poll is None or next_poll is None else _REASONS.get(_reason_of(poll)),
         "delay": poll.delay if poll is not None and next_poll is not None else None,
         # A transient error doesn't matter once the job has succeeded.
@@ -108,7 +112,32 @@ def _find_last_poll(
     last = known if pause is None else known + poll.count_since(changed_at, until) * pause
     # Of the polls that find progress, not each publishes this summary.
     estimated = poll.count_since(poll.at, until)
-    return last, None if poll.polls is None else poll.polls + estimated, poll.polls is not None and estimated > 0
+    if poll.polls is None:
+        return last, None, False
+    # Nor are polls published that find the same error, or the one that has ended the wait.
+    has_others = pause is not None and (ended_at is not None or until - poll.at >= pause)
+    return last, poll.polls + estimated, has_others
+
+
+def _find_next_poll(poll: PollSummary | None, changed_at: float, now: float) -> tuple[float | None, bool]:
+    """
+    Return the approximate time of the next poll, None if it isn't known, and whether that is the latest one possible.
+
+    Of errors that go on, only the first one is published, and the pauses after it grow: each is at most twice as long
+    as the one before.
+    """
+    if poll is None:
+        return None, False
+    moment, pause = poll.next_poll(changed_at, now), poll.usual_pause
+    if moment is not None or poll.error is None or pause is None:
+        return moment, False
+    latest, longest = poll.at + pause, max(pause, _LONGEST_ERROR_PAUSE)
+    while latest <= now and pause < longest:
+        pause = min(2 * pause, longest)
+        latest += pause
+    if latest <= now:
+        latest += (math.floor((now - latest) / pause) + 1) * pause
+    return (latest, True) if math.isfinite(latest) else (None, False)
 
 
 def _reason_of(poll: PollSummary) -> PauseReason:

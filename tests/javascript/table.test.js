@@ -41,6 +41,7 @@ const makeJob = (number, changes = {}) => ({
   has_estimated_polls: false,
   last_polled: at(-5),
   next_poll: at(25),
+  is_next_poll_latest: false,
   next_poll_reason: null,
   delay: null,
   error: null,
@@ -111,6 +112,8 @@ test("a tick changes the texts that tell the time, and renders no row again", (c
   screen.getByText("DONE");
   screen.getByText("about 10 polls");
   assert.equal(screen.getAllByText("10 polls").length, 2);
+  rerender(show([makeJob(1), makeJob(2), makeJob(3, { is_next_poll_latest: true })]));
+  screen.getByText("next within 23 s");
 });
 
 test("as many columns are folded at once as are too wide", () => {

@@ -36,7 +36,7 @@ export const ProgressBar = ({ label, value }) =>
       );
 
 /**
- * Show long text, cut to three lines until it is pressed.
+ * Show long text, cut to five lines until it is pressed.
  *
  * @param {import("@chakra-ui/react").ButtonProps & { text: string }} props - the text, and those of Chakra UI's button
  * @returns {ReactElement} a button
@@ -62,7 +62,7 @@ export const Folded = ({ text, ...props }) => {
     },
     h(
       Text,
-      { as: "span", fontSize: "sm", lineClamp: isOpen ? undefined : 3, overflowWrap: "break-word" },
+      { as: "span", fontSize: "sm", lineClamp: isOpen ? undefined : 5, overflowWrap: "break-word" },
       wrapText(text),
     ),
   );
@@ -175,6 +175,15 @@ export const Reasons = ({ health: { level, reasons } }) =>
           h("li", { key: code }, wrapText(message), since === null ? null : h(Since, { moment: since })),
         ),
       );
+
+/**
+ * Find out whether the reasons why somebody should look at a job contain its error.
+ *
+ * @param {string} error - the error
+ * @param {import("./types.d.ts").Job["health"]} health - the health of the job
+ * @returns {boolean} whether the error needn't be shown again
+ */
+export const isAmongReasons = (error, { reasons }) => reasons.some(({ message }) => message.includes(error));
 
 /**
  * Show a moment in the user's zone and Airflow's format.

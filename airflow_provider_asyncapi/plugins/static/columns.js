@@ -1,7 +1,17 @@
 /** The columns of the table of jobs. */
 
 import { Box, h, Text } from "./airflow.js";
-import { Folded, HealthBadge, Moment, ProgressBar, Reasons, StateBadge, wrapName, Wrapped } from "./cells.js";
+import {
+  Folded,
+  HealthBadge,
+  isAmongReasons,
+  Moment,
+  ProgressBar,
+  Reasons,
+  StateBadge,
+  wrapName,
+  Wrapped,
+} from "./cells.js";
 import { Ticking } from "./clock.js";
 import { formatDuration, formatMoment, formatSince, formatUntil } from "./format.js";
 import { dagPath, DetailsLink, InnerLink, OuterLink, runPath, taskPath } from "./links.js";
@@ -49,9 +59,7 @@ const showStatus = ({ attempt, error, health, kind, last_failure, status }) =>
         ),
     kind === "submit" ? "submit failed" : (status ?? (error === null ? "–" : null)),
     h(Reasons, { health }),
-    error === null || health.reasons.some(({ message }) => message.includes(error))
-      ? null
-      : h(Folded, { color: "red.fg", text: error }),
+    error === null || isAmongReasons(error, health) ? null : h(Folded, { color: "red.fg", text: error }),
   );
 
 /**
@@ -107,7 +115,7 @@ export const countPolls = ({ has_estimated_polls, polls }) =>
  * @type {Column["show"]}
  */
 const showPolls = (job) => {
-  const { delay, group, last_polled, next_poll, next_poll_reason, polls } = job;
+  const { delay, group, is_next_poll_latest, last_polled, next_poll, next_poll_reason, polls } = job;
   return h(
     Box,
     null,
@@ -117,7 +125,9 @@ const showPolls = (job) => {
           { title: [formatMoment(next_poll), next_poll_reason].filter(Boolean).join(": "), whiteSpace: "nowrap" },
           h(Ticking, {
             write: (now) =>
-              new Date(next_poll).getTime() > now ? `next in ${formatUntil(next_poll, now, "")}` : "next now",
+              new Date(next_poll).getTime() > now
+                ? `next ${is_next_poll_latest ? "within" : "in"} ${formatUntil(next_poll, now, "")}`
+                : "next now",
           }),
         )
       : null,

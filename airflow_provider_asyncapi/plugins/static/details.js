@@ -2,7 +2,7 @@
 
 import { RowMenu, useActions } from "./action_controls.js";
 import { Badge, Box, Code, Flex, h, Heading, Spinner, Text } from "./airflow.js";
-import { HealthBadge, Moment, ProgressBar, Reasons, StateBadge, wrapName } from "./cells.js";
+import { HealthBadge, isAmongReasons, Moment, ProgressBar, Reasons, StateBadge, wrapName } from "./cells.js";
 import { Ticking } from "./clock.js";
 import { nameTask } from "./columns.js";
 import { formatBytes, formatDuration, formatUntil } from "./format.js";
@@ -50,7 +50,7 @@ const listFacts = (job) => {
     ["Log", h(InnerLink, { to: `${taskPath(job)}?try_number=${job.try_number}` }, `Log of try ${job.try_number}`)],
     ["Attempt", job.attempt === 1 ? null : String(job.attempt)],
     ["Submitted", job.submitted_at && h(Moment, { moment: job.submitted_at })],
-    ["Waiting since", job.started_at && h(Moment, { moment: job.started_at })],
+    [job.kind === "submit" ? "Began" : "Waiting since", job.started_at && h(Moment, { moment: job.started_at })],
     ["Ended", job.group === "waiting" ? null : h(Moment, { moment: job.ended_at })],
     ["Duration", job.duration === null ? null : formatDuration(job.duration * 1000)],
     ["Deadline", job.deadline && h(Moment, { moment: job.deadline })],
@@ -59,7 +59,11 @@ const listFacts = (job) => {
   ];
   if (job.group === "waiting" && job.next_poll !== null) {
     const reason = job.next_poll_reason === null ? "" : ` (${job.next_poll_reason})`;
-    facts.push(["Next poll", h(Ticking, { write: (now) => formatUntil(job.next_poll, now, "now") + reason })]);
+    const write = (/** @type {number} */ now) => {
+      const left = formatUntil(job.next_poll, now, "");
+      return (left === "" ? "now" : `${job.is_next_poll_latest ? "within " : ""}${left}`) + reason;
+    };
+    facts.push(["Next poll", h(Ticking, { write })]);
   }
   return facts.filter(([, value]) => value !== null && value !== "");
 };
@@ -220,7 +224,9 @@ export const DetailsView = ({ isTab = false, place: { dagId, mapIndex, runId, ta
     actions.dialog,
     actions.notice,
     h(Reasons, { health: job.health }),
-    job.error === null ? null : h(Text, { color: "red.fg", overflowWrap: "anywhere" }, job.error),
+    job.error === null || isAmongReasons(job.error, job.health)
+      ? null
+      : h(Text, { color: "red.fg", overflowWrap: "anywhere" }, job.error),
     h(Facts, { facts: listFacts(job) }),
     h(Section, { title: "Timeline" }, h(Timeline, { entries: timeline, leftOut: left_out })),
     result === null ? null : h(Section, { title: "Result" }, h(Result, { result })),

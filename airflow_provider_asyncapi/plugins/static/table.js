@@ -168,6 +168,8 @@ const useFolding = (columns) => {
   const areaRef = useRef(/** @type {HTMLDivElement | null} */ (null));
   const labels = columns.map(({ label }) => label).join();
   const [count, setCount] = useState(() => (last.labels === labels ? last.count : 0));
+  // A table that was folded as far as was ever needed may be too wide in a window that has shrunk.
+  const [areaWidth, setAreaWidth] = useState(0);
   const left = foldColumns(columns, count);
 
   useLayoutEffect(() => {
@@ -196,7 +198,7 @@ const useFolding = (columns) => {
       }
     }
     // The columns are new ones with each list of jobs.
-  }, [columns, count, labels]);
+  }, [areaWidth, columns, count, labels]);
   useEffect(() => {
     const area = areaRef.current;
     if (area === null) {
@@ -205,6 +207,7 @@ const useFolding = (columns) => {
     const observer = new ResizeObserver(() => {
       const enough = last.widths.findIndex((width) => width + SPARE_WIDTH <= area.clientWidth);
       setCount(enough === -1 ? last.widths.length : enough);
+      setAreaWidth(area.clientWidth);
     });
     observer.observe(area);
     return () => observer.disconnect();

@@ -41,6 +41,8 @@ export type Job = {
   has_estimated_polls: boolean;
   last_polled: string | null;
   next_poll: string | null;
+  /** Whether the next poll may be earlier than `next_poll`. */
+  is_next_poll_latest: boolean;
   next_poll_reason: string | null;
   delay: { seconds: number; reason: string } | null;
   error: string | null;

@@ -98,8 +98,21 @@ def test_the_end_is_shown_with_the_error(database: Database, client_of: Any) -> 
     made = xcoms(status="FAILED", error="Job j-1 has failed: locked", pause=None)
     database.add_tasks(database.add_run("exports"), [{"state": "failed", "end_date": ended, "xcoms": made}])
     last = show(client_of())["timeline"][-1]
-    assert (last["kind"], last["message"]) == ("ended", "The task is failed: Job j-1 has failed: locked")
+    assert (last["kind"], last["message"]) == ("ended", "The task has failed: Job j-1 has failed: locked")
     assert last["at"] == "2026-01-31T11:59:00Z"
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ("success", "The task has succeeded"),
+        ("skipped", "The task was skipped"),
+        ("upstream_failed", "The task has ended in state upstream_failed"),
+    ],
+)
+def test_the_end_is_a_sentence(database: Database, client_of: Any, state: str, message: str) -> None:
+    database.add_tasks(database.add_run("exports"), [{"state": state, "end_date": NOW, "xcoms": xcoms()}])
+    assert show(client_of())["timeline"][-1]["message"] == message
 
 
 def test_a_failed_submit_has_no_wait(database: Database, client_of: Any) -> None:

@@ -76,6 +76,7 @@ def test_a_job_is_shown_with_all_that_people_want_to_know(database: Database, cl
                 "last_polled": "2026-01-31T12:00:00Z",
                 # The handle was pushed now, after a poll that was answered.
                 "next_poll": "2026-01-31T12:00:30Z",
+                "is_next_poll_latest": False,
                 "next_poll_reason": "the last poll failed, and is repeated",
                 "warned_at": "2026-01-31T11:58:00Z",
                 "delay": None,
@@ -162,6 +163,58 @@ def test_polls_that_find_progress_count_though_only_the_first_was_published(data
     database.add_tasks(database.add_run("exports"), [{"xcoms": made}])
     (job,) = client_of().get("/jobs").json()["jobs"]
     assert (job["polls"], job["has_estimated_polls"]) == (4 + 10, True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pause", "latest"),
+    [
+        # The pauses are 10, 20 and 40 s, unless the API asks for shorter ones.
+        (9, 10, None),
+        (11, 10, 19),
+        (29, 10, 1),
+        (30, 10, 40),
+        # They grow up to five minutes, except those for which the API has asked.
+        (3600, 300, 300),
+        (3601, 300, 299),
+        (3601, 400, 399),
+    ],
+)
+def test_while_an_api_answers_errors_the_latest_time_of_the_next_poll_is_shown(
+    database: Database, client_of: Any, seconds: int, pause: float, latest: int | None
+) -> None:
+    at = (NOW - dt.timedelta(seconds=seconds)).isoformat()
+    made = xcoms(error="answered 429")
+    made["job_poll"] |= {"at": at, "pause": pause}
+    database.add_tasks(database.add_run("exports"), [{"xcoms": made, "pushed_at": NOW - dt.timedelta(seconds=seconds)}])
+    (job,) = client_of().get("/jobs").json()["jobs"]
+    assert job["is_next_poll_latest"] is (latest is not None)
+    due = dt.datetime.fromisoformat(job["next_poll"])
+    assert abs((due - NOW).total_seconds() - (pause - seconds if latest is None else latest)) < 1
+
+
+@pytest.mark.parametrize(
+    ("poll", "seconds", "state", "is_estimate"),
+    [
+        ({"pause": 30}, 29, "deferred", False),
+        ({"pause": 30}, 31, "deferred", True),
+        ({"pause": 30, "error": "answered 429"}, 31, "deferred", True),
+        # The poll that has ended the wait was published, or wasn't.
+        ({"pause": None}, 31, "success", False),
+        ({"pause": 30}, 5, "success", True),
+        ({"pause": 30, "error": "answered 429"}, 5, "success", True),
+    ],
+    ids=str,
+)
+def test_a_number_of_polls_is_an_estimate_unless_all_of_them_were_published(
+    database: Database, client_of: Any, poll: dict[str, Any], seconds: int, state: str, *, is_estimate: bool
+) -> None:
+    pushed = NOW - dt.timedelta(seconds=seconds)
+    made = xcoms()
+    made["job_poll"] |= {"at": pushed.isoformat(), **poll}
+    end = {} if state == "deferred" else {"end_date": NOW}
+    database.add_tasks(database.add_run("exports"), [{"state": state, "xcoms": made, "pushed_at": pushed, **end}])
+    (job,) = client_of().get("/jobs").json()["jobs"]
+    assert job["has_estimated_polls"] is is_estimate
 
 
 def test_what_has_ended_shows_its_end_and_no_next_poll(database: Database, client_of: Any) -> None:
