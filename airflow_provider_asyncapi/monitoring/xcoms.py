@@ -181,7 +181,17 @@ class ProgressReporter:
         self._history = after = before.after_poll(polled)
         if after is not before:
             updates[HISTORY_KEY] = after.dump()
-        return updates
+        return _put_time_of_change_first(updates)
+
+
+def _put_time_of_change_first(updates: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return XComs in the order in which they are pushed: the time of a change before the changed job.
+
+    If only the time is pushed, the next process finds the change again, and takes it for a later one.
+    """
+    has_time = "unchanged_since" in updates.get(POLL_KEY, {})
+    return {POLL_KEY: updates[POLL_KEY], **updates} if has_time else updates
 
 
 def _only_repeats_status(polled: Polled) -> bool:

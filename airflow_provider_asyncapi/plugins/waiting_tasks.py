@@ -27,7 +27,8 @@ from airflow_provider_asyncapi.airflow_private.task_actions import clear_with_do
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
-from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY
+from airflow_provider_asyncapi.core.wait.published_state import PublishedState
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, WAIT_KEY, find_part
 from airflow_provider_asyncapi.plugins.cancel_requests import store_cancel_request
 from airflow_provider_asyncapi.plugins.json_fields import as_json_text, load
 from airflow_provider_asyncapi.tasks.job_wait import SHORTEST_RESCHEDULE
@@ -138,7 +139,9 @@ class Action:
                 trigger = self._find_trigger(ti)
                 if trigger is None:
                     raise ActionRefusedError("The task has no job at the moment, so there is nothing to poll.")
-                self._replace_trigger(ti, trigger, _to_poll_now(trigger.kwargs, self.now.timestamp()))
+                published = self._read_published_state(ti)
+                arguments = _to_poll_now(trigger.kwargs, ti.id, published, self.now.timestamp())
+                self._replace_trigger(ti, trigger, arguments)
                 return "The triggerer polls the job within seconds."
             case TaskInstanceState.UP_FOR_RESCHEDULE:
                 self._check_waits(ti)
@@ -240,6 +243,13 @@ class Action:
             .execution_options(synchronize_session=False)
         )
 
+    def _read_published_state(self, ti: TaskInstance) -> PublishedState:
+        """Return what the trigger of a task has published: it knows more than its row, and keeps that in memory."""
+        summary, poll = self._read_xcom(ti, WAIT_KEY), self._read_xcom(ti, POLL_KEY)
+        return PublishedState(
+            summary, find_part(summary, POLL_KEY) if poll is None else poll, self._read_xcom(ti, JOB_KEY)
+        )
+
     def _read_xcom(self, ti: TaskInstance, key: str) -> Any:
         return load(self.session.scalar(select(as_json_text(XComModel.value)).filter_by(**_ids_of(ti), key=key)))
 
@@ -263,11 +273,15 @@ def _ids_of(ti: TaskInstance) -> dict[str, Any]:
     return {name: getattr(ti, name) for name in _IDS}
 
 
-def _to_poll_now(arguments: Mapping[str, Any], now: float) -> dict[str, Any]:
+def _to_poll_now(
+    arguments: Mapping[str, Any], task_instance: object, published: PublishedState, now: float
+) -> dict[str, Any]:
     """
     Return the arguments of a trigger that continues a wait with a poll.
 
     :param arguments: the arguments of the trigger that waits now.
+    :param task_instance: the id of the task instance.
+    :param published: what that trigger has published.
     :raises ActionRefusedError: if the job isn't polled, or another version of the provider has stored the arguments.
     """
     try:
@@ -275,9 +289,11 @@ def _to_poll_now(arguments: Mapping[str, Any], now: float) -> dict[str, Any]:
         if not plan.has_status_request:
             raise ActionRefusedError("The API isn't polled: the task waits for its callback.")
         if arguments.get("wait") is None:
-            # A wait that began in the triggerer.
+            # A wait that began in the triggerer; the next trigger reads what this one has published.
             return {**arguments, "begin": {**arguments["begin"], "next_poll": now}}
         state = WaitCheckpoint.parse(arguments["wait"]).resume_from_other_process(plan.schedule, now)
+        if published.belongs_to(task_instance, state):
+            state = published.restore(plan, state, now)
     except (AsyncApiError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ActionRefusedError(f"The parameters of the wait can't be read: {error}") from error
     return {**arguments, "wait": state.to_poll_now(now).dump()}

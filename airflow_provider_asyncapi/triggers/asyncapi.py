@@ -28,7 +28,7 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
-from airflow_provider_asyncapi.core.wait.summaries import PollSummary, parse_time, summarize_wait
+from airflow_provider_asyncapi.core.wait.summaries import PollSummary, summarize_wait
 from airflow_provider_asyncapi.monitoring import late_polls, metrics
 from airflow_provider_asyncapi.monitoring.tracing import NO_TRACE, ContinuedElsewhereError, trace_stage
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY, ProgressReporter, task_ids
@@ -257,32 +257,32 @@ class AsyncApiJobTrigger(BaseTrigger):
             # The sensor has published its first poll, and no process has polled since.
             shown = PollSummary(now, state.next_poll - now)
             self._reporter = ProgressReporter(shown, is_status_shown=state.changed_at is not None)
+        if self.begin is not None and plan.callback is not None:
+            raise ConfigurationError("callback: needs a worker to begin the wait; remove start_from_trigger")
+        state = await self._restore_state(plan, state, now)
         if self.begin is not None:
-            if plan.callback is not None:
-                raise ConfigurationError("callback: needs a worker to begin the wait; remove start_from_trigger")
             ti: Any = self.task_instance
             summary = summarize_wait(self.asyncapi_conn_id, ti.id, state)
             self._publisher().publish({JOB_KEY: state.handle.dump(), WAIT_KEY: summary})
-        return plan, await self._restore_from_summary(plan, state, now)
+        return plan, state
 
-    async def _restore_from_summary(self, plan: WaitPlan, state: WaitCheckpoint, now: float) -> WaitCheckpoint:
+    async def _restore_state(self, plan: WaitPlan, state: WaitCheckpoint, now: float) -> WaitCheckpoint:
         """Return the state with what a trigger in a triggerer that has stopped since has published about this wait."""
         is_late = plan.warn_after is not None and now >= state.started_at + plan.warn_after
         ti: Any = self.task_instance
-        if not (is_late or plan.logs is not None) or ti is None or not HAS_TRIGGER_XCOMS:
+        # A wait that began in the triggerer has no other state that a user's request for a poll could continue.
+        is_requested = self.begin is not None and self.begin.get("next_poll") is not None
+        with_polls = is_requested or (plan.stall_timeout is not None and not self._is_first_to_poll)
+        if not (is_late or plan.logs is not None or with_polls) or ti is None or not HAS_TRIGGER_XCOMS:
             return state
         try:
-            summary = await lazy.finish_despite_cancel(lazy.read_wait_summary(task_ids(ti)))
+            reading = lazy.read_published_state(task_ids(ti), with_polls=with_polls)
+            published = await lazy.finish_despite_cancel(reading)
         except Exception as error:  # noqa: BLE001 - an XCom backend raises its own exceptions
             self.logger().debug("The summary of the wait can't be read: %s", error)
             return state
-        if summary is None or summary["task_instance"] != str(ti.id):
-            return state
-        self._published = state = dataclasses.replace(
-            state,
-            warned_at=state.warned_at or parse_time(summary.get("warned_at")),
-            log=lazy.LogPosition.parse(summary.get("log")) or state.log,
-        )
+        if published.belongs_to(ti.id, state):
+            self._published = state = published.restore(plan, state, now)
         return state
 
     def _seconds_left(self) -> float | None:

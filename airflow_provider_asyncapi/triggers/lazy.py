@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
     from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
     from airflow_provider_asyncapi.core.wait.ending import raise_deadline_error
-    from airflow_provider_asyncapi.core.wait.log_position import LogPosition
     from airflow_provider_asyncapi.hooks.clients import CurrentClient
     from airflow_provider_asyncapi.hooks.running import run_on_thread
     from airflow_provider_asyncapi.results.fetching import FetchTask, fetch
@@ -28,14 +27,13 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.triggers.cancel_requests import cancel_in_background
     from airflow_provider_asyncapi.triggers.fetching import fetch_value
     from airflow_provider_asyncapi.triggers.shared_plans import SharedPlan
-    from airflow_provider_asyncapi.triggers.task_xcoms import finish_despite_cancel, read_wait_summary
+    from airflow_provider_asyncapi.triggers.task_xcoms import finish_despite_cancel, read_published_state
     from airflow_provider_asyncapi.triggers.xcom_publisher import XComPublisher, push_result
 
 __all__ = [
     "CurrentClient",
     "FetchPlan",
     "FetchTask",
-    "LogPosition",
     "ResultLimits",
     "SharedPlan",
     "WorkerNeededError",
@@ -50,7 +48,7 @@ __all__ = [
     "load_profile",
     "push_result",
     "raise_deadline_error",
-    "read_wait_summary",
+    "read_published_state",
     "run_on_thread",
     "wait_with_callbacks",
 ]
@@ -63,7 +61,6 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.fetch.plan": "FetchPlan",
         "airflow_provider_asyncapi.core.wait.callback_flow": "wait_with_callbacks",
         "airflow_provider_asyncapi.core.wait.ending": "raise_deadline_error",
-        "airflow_provider_asyncapi.core.wait.log_position": "LogPosition",
         "airflow_provider_asyncapi.hooks.clients": "CurrentClient",
         "airflow_provider_asyncapi.hooks.running": "run_on_thread",
         "airflow_provider_asyncapi.results.fetching": "FetchTask fetch",
@@ -73,7 +70,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.triggers.cancel_requests": "cancel_in_background",
         "airflow_provider_asyncapi.triggers.fetching": "fetch_value",
         "airflow_provider_asyncapi.triggers.shared_plans": "SharedPlan",
-        "airflow_provider_asyncapi.triggers.task_xcoms": "finish_despite_cancel read_wait_summary",
+        "airflow_provider_asyncapi.triggers.task_xcoms": "finish_despite_cancel read_published_state",
         "airflow_provider_asyncapi.triggers.xcom_publisher": "XComPublisher push_result",
     },
 )

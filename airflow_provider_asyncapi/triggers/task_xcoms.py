@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from airflow_provider_asyncapi.airflow_private.supervisor import read_xcom
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY
+from airflow_provider_asyncapi.core.wait.published_state import PublishedState
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, WAIT_KEY, find_part
 
 T = TypeVar("T")
 
@@ -25,6 +26,21 @@ async def read_wait_summary(task: Mapping[str, Any]) -> Mapping[str, Any] | None
     """
     summary: Any = await read_xcom(WAIT_KEY, task)
     return summary if isinstance(summary, dict) and {"task_instance", "identifier"} <= summary.keys() else None
+
+
+async def read_published_state(task: Mapping[str, Any], *, with_polls: bool) -> PublishedState:
+    """
+    Return what an earlier trigger has published about the wait of a task.
+
+    :param with_polls: whether to read the summary of the polls and the job handle, too.
+    """
+    summary = await read_wait_summary(task)
+    if summary is None or not with_polls:
+        return PublishedState(summary)
+    # In this order: a change that is published in between is found by the next poll again.
+    job: Any = await read_xcom(JOB_KEY, task)
+    poll: Any = await read_xcom(POLL_KEY, task)
+    return PublishedState(summary, find_part(summary, POLL_KEY) if poll is None else poll, job)
 
 
 async def read_job_identifier(task: Mapping[str, Any]) -> Any:

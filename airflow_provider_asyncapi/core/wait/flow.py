@@ -30,7 +30,7 @@ from airflow_provider_asyncapi.core.wait.job_descriptions import (
 from airflow_provider_asyncapi.core.wait.overdue import next_check, warn_if_late
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_flow import poll_with_details
-from airflow_provider_asyncapi.core.wait.poll_report import add_report
+from airflow_provider_asyncapi.core.wait.poll_report import add_report, add_stall_times
 from airflow_provider_asyncapi.core.wait.poll_times import (
     announce_pause,
     compute_pause,
@@ -122,8 +122,8 @@ def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = Fals
                 yield Log(
                     logging.INFO, f"{describe_job(api, handle)}; {announce_pause('next poll', pause, state, now)}"
                 )
-            polled = dataclasses.replace(polled, errors=budget.errors, pause=pause)
-            yield add_report(api, plan, state, polled, request, response, problem) if is_reported else polled
+            polled = add_stall_times(plan, state, dataclasses.replace(polled, errors=budget.errors, pause=pause))
+            yield add_report(api, plan, polled, request, response, problem) if is_reported else polled
             # Thousands of waits may sleep at the same time, so none holds on to its last response.
             del result, response, verdict, problem
     except AsyncApiError as error:

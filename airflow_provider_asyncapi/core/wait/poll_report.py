@@ -25,27 +25,35 @@ _QUERY = re.compile(r"""(?<=[^\s"'<>?])\?(?=[^\s"'<>=]{1,100}=)[^\s"'<>\\]+""")
 def add_report(
     api: Api,
     plan: WaitPlan,
-    state: WaitCheckpoint,
     polled: Polled,
     request: Request,
     response: Response | None,
     problem: AsyncApiError | None,
 ) -> Polled:
     """
-    Return a poll with its response, the reason of the next pause, and the time from which the job counts as stalled.
+    Return a poll with its response, and the reason of the next pause.
 
-    :param state: the state after the poll.
     :param problem: the error of the poll, if it failed.
     """
     return dataclasses.replace(
         polled,
         pause_reason=_find_pause_reason(api, plan, response, problem),
         status_code=None if problem is None else problem.status_code,
-        # Half of the time after which the wait ends for that reason.
-        stalled_at=None if plan.stall_timeout is None else state.unchanged_since + plan.stall_timeout / 2,
-        unchanged_since=None if plan.stall_timeout is None else state.unchanged_since,
         shown_response=None if response is None else describe_response(api, request, response, polled.at),
     )
+
+
+def add_stall_times(plan: WaitPlan, state: WaitCheckpoint, polled: Polled) -> Polled:
+    """
+    Return a poll with the time from which the job counts as stalled, if it ever does.
+
+    :param state: the state after the poll.
+    """
+    if plan.stall_timeout is None:
+        return polled
+    since = state.unchanged_since
+    # Half of the time after which the wait ends for that reason.
+    return dataclasses.replace(polled, stalled_at=since + plan.stall_timeout / 2, unchanged_since=since)
 
 
 def describe_response(api: Api, request: Request, response: Response, now: float) -> dict[str, JsonValue]:

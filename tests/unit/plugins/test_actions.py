@@ -307,6 +307,39 @@ def test_a_poll_on_request_is_made_by_another_trigger_with_the_same_wait(world: 
         assert successor.triggerer_id is None
 
 
+def publish_polls(world: World, **other: Any) -> None:
+    """Publish what the trigger has found after the wait was deferred: a change ten minutes ago, by the 20th poll."""
+    summary = {"task_instance": str(WAIT), "identifier": "j-1", "warned_at": ago(minutes=5), **other}
+    world.push("job_wait", {**xcoms()["job_wait"], **summary})
+    world.push("job", {**xcoms()["job"], "identifier": "j-1", "status": "rendering", "progress": 0.4})
+    polls = {"at": ago(minutes=10), "pause": 60.0, "error": None, "polls": 20, "unchanged_since": ago(minutes=10)}
+    world.push("job_poll", polls)
+
+
+def ago(**units: int) -> str:
+    return (NOW - dt.timedelta(**units)).isoformat()
+
+
+def test_a_poll_on_request_leaves_the_time_without_a_change_the_count_and_the_warning(world: World, act: Act) -> None:
+    world.defer(spec={**SPEC, "stall_timeout": 3600})
+    publish_polls(world)
+    assert act("poll")["ok"] is act("poll")["ok"] is True
+    state = WaitCheckpoint.parse(world.triggers()[world.task().trigger_id or 0]["wait"])
+    moment = NOW.timestamp()
+    assert (state.changed_at, state.warned_at, state.polls) == (moment - 600, moment - 300, 30)
+    assert (state.handle.status, state.handle.progress) == ("rendering", 0.4)
+    assert (state.next_poll, state.deadline) == (moment, STATE.deadline)
+
+
+@pytest.mark.parametrize("other", [{"task_instance": "of an earlier try"}, {"identifier": "j-0"}])
+def test_a_poll_on_request_continues_nothing_of_another_wait(world: World, act: Act, other: Any) -> None:
+    world.defer()
+    publish_polls(world, **other)
+    act("poll")
+    state = WaitCheckpoint.parse(world.triggers()[world.task().trigger_id or 0]["wait"])
+    assert (state.changed_at, state.warned_at, state.polls, state.handle) == (None, None, 1, STATE.handle)
+
+
 def test_two_requests_for_a_poll_leave_one_trigger_to_the_task(world: World, act: Act) -> None:
     world.defer()
     assert act("poll")["ok"] is act("poll")["ok"] is True

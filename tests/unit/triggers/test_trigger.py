@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
+from airflow_provider_asyncapi.core.wait.published_state import PublishedState
+from airflow_provider_asyncapi.core.wait.summaries import PollSummary
 from airflow_provider_asyncapi.hooks import clients
-from airflow_provider_asyncapi.monitoring.xcoms import WAIT_KEY
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers import lazy, xcom_publisher
 from tests.unit.eventually import until
@@ -163,13 +166,13 @@ def test_a_trigger_that_moves_to_another_triggerer_does_not_warn_again(
     task_instance: str | None,
     warnings: int,
 ) -> None:
-    async def read(task: Mapping[str, Any]) -> Any:
+    async def read(task: Mapping[str, Any], *, with_polls: bool) -> PublishedState:
         if task_instance == "unreadable":
             raise RuntimeError("the storage is away")
         published = {"task_instance": task_instance, "identifier": "j-1", "warned_at": "2026-01-31T12:00:00+00:00"}
-        return None if task_instance is None else published
+        return PublishedState(None if task_instance is None else published)
 
-    monkeypatch.setattr(lazy, "read_wait_summary", read)
+    monkeypatch.setattr(lazy, "read_published_state", read)
     api.respond_to(POLL, reply({"status": "running"}), reply({"status": "done"}))
     began = time.time() - 100
     asyncio.run(event_of(trigger(started_at=began, deadline=began + 200, warn_after=50)))
@@ -194,6 +197,24 @@ def test_a_trigger_that_moves_to_another_triggerer_continues_the_log_where_it_wa
     written = capsys.readouterr().out
     assert "log | 2" in written
     assert "log | 1" not in written
+
+
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="an older Airflow")
+def test_a_trigger_that_moves_to_another_triggerer_continues_the_time_without_a_change(
+    api: ApiServer, connection: None, supervisor: Supervisor
+) -> None:
+    now = time.time()
+    job = {**JobHandle("j-1", status="running", progress=0.5).dump(), "outcome": "running"}
+    supervisor.xcoms[WAIT_KEY] = {"task_instance": "first", "identifier": "j-1"}
+    supervisor.xcoms[JOB_KEY] = job
+    poll = PollSummary(now - 60, 10.0, polls=20, stalled_at=now - 10, unchanged_since=now - 60)
+    supervisor.xcoms[POLL_KEY] = poll.dump()
+    api.respond_to(POLL, reply({"status": "running", "percent": 50}))
+    waiting = trigger(started_at=now - 300, deadline=now + 300, stall_timeout=50, poke_interval=10)
+    waiting.wait = replace(wait_of(waiting), polls=1, next_poll=now - 200, pause=0.01)
+    event = asyncio.run(event_of(waiting))
+    assert (event["status"], api.count(POLL)) == ("error", 1)
+    assert "unchanged for 60 s, longer than stall_timeout allows, after 300 s and 27 polls" in event["message"]
 
 
 def test_the_trigger_of_a_task_with_a_callback_hands_the_wait_back_to_a_worker(
