@@ -143,7 +143,7 @@ def _make_timeline(
         yield from _at(
             to_datetime(entry.at), str(entry.kind), entry.message, status=entry.status, progress=entry.progress
         )
-    yield from _at(job.warned_at, "late_wait", "The wait takes longer than warn_after")
+    yield from _at(job.warned_at, "late_wait", _describe_late_wait(job))
     if result is not None:
         yield from _at(result.at, "fetched", _summarize(result))
     if job.group == "waiting":
@@ -156,6 +156,13 @@ def _make_timeline(
 def _at(moment: datetime | None, kind: str, message: str, **more: Any) -> Iterator[TimelineEntry]:
     if moment is not None:
         yield TimelineEntry(at=moment, kind=kind, message=message, **more)  # type: ignore[arg-type]  # pydantic checks it
+
+
+def _describe_late_wait(job: Job) -> str:
+    """Return how long a wait had taken when it was found to be late, which is warn_after or little more."""
+    if job.warned_at is None or job.started_at is None or job.warned_at < job.started_at:
+        return "The wait takes longer than warn_after"
+    return f"The wait has taken {(job.warned_at - job.started_at).total_seconds():.0f} s, longer than warn_after"
 
 
 def _name(identifier: str | None) -> str:

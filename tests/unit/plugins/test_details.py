@@ -115,6 +115,22 @@ def test_the_end_is_a_sentence(database: Database, client_of: Any, state: str, m
     assert show(client_of())["timeline"][-1]["message"] == message
 
 
+@pytest.mark.parametrize(
+    ("minutes", "message"),
+    [
+        (1, "The wait has taken 120 s, longer than warn_after"),
+        # Whatever a task has pushed.
+        (5, "The wait takes longer than warn_after"),
+    ],
+)
+def test_a_late_wait_is_shown_with_its_time(database: Database, client_of: Any, minutes: int, message: str) -> None:
+    made = xcoms(warned_at=moment(minutes=minutes))
+    made["job_wait"]["started_at"] = moment(minutes=3)
+    database.add_tasks(database.add_run("exports"), [{"xcoms": made}])
+    entries = show(client_of())["timeline"]
+    assert [entry["message"] for entry in entries if entry["kind"] == "late_wait"] == [message]
+
+
 def test_a_failed_submit_has_no_wait(database: Database, client_of: Any) -> None:
     wait = {"kind": "submit", "asyncapi_conn_id": "vendor", "started_at": moment(minutes=2), "deadline": None}
     poll = {"at": moment(minutes=1), "pause": None, "error": "POST /jobs answered 400: no such report"}
