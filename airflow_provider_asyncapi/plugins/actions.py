@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from airflow_provider_asyncapi.airflow_private.api_server import (
@@ -23,10 +24,12 @@ from airflow_provider_asyncapi.airflow_private.api_server import (
     DagAccessEntity,
     GetUserDep,
 )
-from airflow_provider_asyncapi.airflow_private.database import Log, create_session
+from airflow_provider_asyncapi.airflow_private.database import Log, XComModel, create_session
 from airflow_provider_asyncapi.airflow_private.task_actions import DBDagBag, create_dag_bag
+from airflow_provider_asyncapi.monitoring.xcoms import WAIT_KEY
 from airflow_provider_asyncapi.plugins.database import find_permitted_dags
 from airflow_provider_asyncapi.plugins.job_models import Name
+from airflow_provider_asyncapi.plugins.json_fields import as_json_text, as_text, load
 from airflow_provider_asyncapi.plugins.waiting_tasks import Action, ActionRefusedError, lock_task
 
 if TYPE_CHECKING:
@@ -191,12 +194,17 @@ def _act(name: ActionName, job: JobKey, user: BaseUser, dag_bag: DBDagBag) -> Ac
 
 
 def _record(session: Session, name: ActionName, job: JobKey, user: BaseUser, message: str, *, ok: bool) -> None:
-    """Write a line of Airflow's audit log."""
+    """Write a line of Airflow's audit log, with the job, by which people look for it."""
+    ids = job.model_dump(exclude={"try_number"})
+    stored = select(as_json_text(XComModel.value)).filter_by(**ids, key=WAIT_KEY)
+    summary = load(session.scalar(stored))
+    known = summary if isinstance(summary, Mapping) else {}
+    about = {"job": as_text(known.get("identifier")), "conn_id": as_text(known.get("asyncapi_conn_id"))}
     entry = Log(
         event=f"asyncapi_{name}",
         owner=user.get_name(),
         owner_display_name=user.get_name(),
-        extra=json.dumps({"ok": ok, "message": message}),
+        extra=json.dumps({"ok": ok, "message": message, **about}),
         **job.model_dump(),
     )
     session.add(entry)

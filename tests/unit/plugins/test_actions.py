@@ -503,6 +503,8 @@ def test_each_job_has_its_own_result(world: World, client: Callable[..., TestCli
 
 
 def test_actions_and_refusals_are_in_the_audit_log(world: World, act: Act) -> None:
+    world.push("job_wait", {**xcoms()["job_wait"], "identifier": "j-1"})
+    job = {"job": "j-1", "conn_id": "vendor"}
     world.defer()
     act("poll")
     act("cancel", try_number=1)
@@ -513,14 +515,14 @@ def test_actions_and_refusals_are_in_the_audit_log(world: World, act: Act) -> No
             "admin",
             *task,
             2,
-            json.dumps({"ok": True, "message": "The triggerer polls the job within seconds."}),
+            json.dumps({"ok": True, "message": "The triggerer polls the job within seconds.", **job}),
         ),
         (
             "asyncapi_cancel",
             "admin",
             *task,
             1,
-            json.dumps({"ok": False, "message": "The task was run again meanwhile: this is try 2, not 1."}),
+            json.dumps({"ok": False, "message": "The task was run again meanwhile: this is try 2, not 1.", **job}),
         ),
     ]
 
