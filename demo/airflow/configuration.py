@@ -39,6 +39,9 @@ def configuration(home: Path, dags: Path, url: str, *, default_deferrable: bool)
         "scheduler": {
             "scheduler_idle_sleep_time": "0.25",
             "trigger_timeout_check_interval": "5",
+            # Assets that no DAG names any more, which only matter if files change. The scheduler doesn't repeat their
+            # clean-up if another process has locked SQLite; it ends.
+            "parsing_cleanup_interval": "86400",
         },
         # A supervisor may sleep this long after its task's process has ended, and hold the worker (default 5). A
         # deferral lasts at least 1 s longer (triggers/deferral.py), and with 15 DAG runs at a time the scheduler needs

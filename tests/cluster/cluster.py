@@ -277,6 +277,7 @@ def make_configuration(services: Services) -> dict[str, dict[str, str]]:
         },
         "scheduler": {
             "scheduler_idle_sleep_time": "0.25",
+            "parsing_cleanup_interval": "60",
             "max_tis_per_query": "64",
             "task_instance_heartbeat_timeout": "20",
             "task_instance_heartbeat_timeout_detection_interval": "2",

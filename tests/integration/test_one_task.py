@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from tests.beside import Begun, begin, beside
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def begun(request, run_dag, airflow, demo_server) -> Iterator[Begun]:
-    with begin(request, run_dag=run_dag, airflow=airflow, demo_server=demo_server) as tests:
-        yield tests
-
-
-@pytest.fixture(scope="module")
-def legs_run(run_dag, begun):
+def legs_run(run_dag):
     return run_dag("one_task_legs")
 
 
@@ -66,7 +58,6 @@ def test_the_page_shows_each_job_of_such_a_task(legs_run):
         assert shown[key] == (identifier, "completed", "done")
 
 
-@beside
 def test_a_retry_after_a_failed_job_submits_another(run_dag, demo_server):
     before = demo_server.count("POST", "/v1/flows/broken/run", status=201)
     result = run_dag("one_task_failed")
@@ -76,7 +67,6 @@ def test_a_retry_after_a_failed_job_submits_another(run_dag, demo_server):
     assert "AsyncApiAttemptFailed: Job " in result.log("job")
 
 
-@beside
 def test_killing_the_task_cancels_its_job(run_dag, airflow, demo_server):
     run_id = run_dag.start("one_task_killed")
     client = airflow.client
@@ -85,7 +75,6 @@ def test_killing_the_task_cancels_its_job(run_dag, airflow, demo_server):
     until(lambda: cancels(demo_server, identifier) == 1)
 
 
-@beside
 def test_a_cleared_task_submits_another_job_and_the_old_one_is_cancelled(run_dag, airflow, demo_server):
     run_id = run_dag.start("one_task_cleared")
     client = airflow.client

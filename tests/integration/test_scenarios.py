@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from demo.server import DemoServer
-from tests.beside import Begun, begin, beside
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -36,13 +35,7 @@ RUNS: dict[str, tuple[str, dict[str, Any] | None]] = {
 
 
 @pytest.fixture(scope="module")
-def begun(request, airflow, run_dag, demo_server) -> Iterator[Begun]:
-    with begin(request, airflow=airflow, run_dag=run_dag, demo_server=demo_server) as tests:
-        yield tests
-
-
-@pytest.fixture(scope="module")
-def started(run_dag, begun):
+def started(run_dag):
     """All runs at once: one after the other, most of the time would be waiting."""
     return {name: (dag_id, run_dag.start(dag_id, conf)) for name, (dag_id, conf) in RUNS.items()}
 
@@ -164,7 +157,6 @@ def test_jobs_are_mapped_by_their_identifiers(run):
     assert [result.task("fetch", index).state for index in range(2)] == ["success"] * 2
 
 
-@beside
 def test_marking_a_waiting_task_as_failed_cancels_its_job(airflow, run_dag, demo_server):
     run_id, identifier = _start_stuck_job(airflow.client, run_dag, demo_server)
     airflow.client.mark("killed", run_id, "stuck.wait", "failed")
@@ -173,7 +165,6 @@ def test_marking_a_waiting_task_as_failed_cancels_its_job(airflow, run_dag, demo
     _until(lambda: "The task is failed: the API has accepted the cancel" in _last_entry(airflow.client, run_id))
 
 
-@beside
 def test_clearing_a_waiting_task_cancels_its_job_and_not_the_next_one(airflow, run_dag, demo_server):
     client = airflow.client
     run_id, identifier = _start_stuck_job(client, run_dag, demo_server)
@@ -186,7 +177,6 @@ def test_clearing_a_waiting_task_cancels_its_job_and_not_the_next_one(airflow, r
     assert _cancels(demo_server, identifier) == 1
 
 
-@beside
 def test_a_task_that_is_cleared_while_it_runs_submits_another_job_though_it_has_retries_left(
     airflow, run_dag, demo_server
 ):

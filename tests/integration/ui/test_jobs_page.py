@@ -107,7 +107,8 @@ def test_an_error_on_the_way_is_shown_while_it_lasts(jobs: Jobs, runs: dict[str,
     jobs.breaks("/jobs/r-1")
     expect(row(page, "r-1")).to_contain_text("answered 503: maintenance")
     jobs.set_state("r-1", "QUEUED")
-    expect(row(page, "r-1")).not_to_contain_text("503")
+    # The id of the run may hold any three digits.
+    expect(row(page, "r-1")).not_to_contain_text("answered 503")
 
 
 def test_waits_that_hold_a_worker_or_come_back_to_one_are_there_too(runs: dict[str, str], open_as: OpenAs) -> None:
