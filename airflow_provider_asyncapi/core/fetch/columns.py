@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ from airflow_provider_asyncapi.core.fetch.column_names import make_unique
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
 from airflow_provider_asyncapi.core.selectors import jsonpath
+from airflow_provider_asyncapi.core.selectors.options import parse_selector_with_options
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
-_KEYS = frozenset({"names", "values"})
+_KEYS = {"names": "the selector of the names in a page", "values": "the path of the values in a row"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,8 @@ class Columns:
         """
         if given is None:
             return None
-        if not isinstance(given, Mapping) or "selector" in given:
-            return cls(SelectorChain.parse(given, "columns"))
-        if not {"names"} <= given.keys() <= _KEYS:
-            raise ConfigurationError(
-                "columns: has the keys 'names' (the selector of the names in a page) and 'values' (the path of the"
-                f" values in a row), not {', '.join(map(repr, given))}"
-            )
-        values = given.get("values")
+        names, options = parse_selector_with_options(given, "columns", _KEYS)
+        values = options.get("values")
         if values is not None:
             if not isinstance(values, str):
                 raise ConfigurationError(f"columns.values: has to be a JSONPath, not {values!r}")
@@ -53,7 +48,7 @@ class Columns:
                 jsonpath.check(values)
             except SelectorError as error:
                 raise SelectorError(f"columns.values: {error}") from None
-        return cls(SelectorChain.parse(given["names"], "columns.names"), values)
+        return cls(names, values)
 
     def find_names(self, response: Response, variables: Variables) -> list[str]:
         """Return the names of the columns that a page states, each once; none if it states none."""

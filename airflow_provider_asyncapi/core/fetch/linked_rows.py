@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultError
+from airflow_provider_asyncapi.core.errors import ResultError
 from airflow_provider_asyncapi.core.fetch.paging.next_link import resolve_link
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
+from airflow_provider_asyncapi.core.selectors.options import parse_selector_with_options
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
-_KEYS = frozenset({"url", "headers"})
+_KEYS = {"url": "the selector of the URL in a page", "headers": "the selector of the headers for this URL"}
 #: How the request names what the page has stated.
 _URL, _HEADER = "rows_url", "rows_header_{}"
 
@@ -42,17 +43,8 @@ class RowsUrl:
         """
         if given is None:
             return None
-        if not isinstance(given, Mapping) or "selector" in given:
-            return cls(SelectorChain.parse(given, "rows_url"))
-        if not {"url"} <= given.keys() <= _KEYS:
-            raise ConfigurationError(
-                "rows_url: has the keys 'url' (the selector of the URL in a page) and 'headers' (the selector of the"
-                f" headers for this URL), not {', '.join(map(repr, given))}"
-            )
-        return cls(
-            SelectorChain.parse(given["url"], "rows_url.url"),
-            SelectorChain.parse_optional(given.get("headers"), "rows_url.headers"),
-        )
+        url, options = parse_selector_with_options(given, "rows_url", _KEYS)
+        return cls(url, SelectorChain.parse_optional(options.get("headers"), "rows_url.headers"))
 
     def make_request(
         self, step: RequestStep, page: Response, variables: Variables
