@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, Polled
@@ -52,6 +52,7 @@ else:
     # Most jobs end before the deadline.
     cancel_flow = LazyModule("airflow_provider_asyncapi.core.wait.cancel_flow")
 
+_Error = TypeVar("_Error", DeadlineExceededError, JobStalledError)
 #: The parameter whose rules allow a way to run a failed job again.
 _RERUN_PARAMETERS = {Rerun.SUBMIT: "resubmit_on", Rerun.REPAIR: "repair_on"}
 
@@ -143,7 +144,7 @@ def build_deadline_error(
     :param problem: the error of the last poll, if it failed.
     :param warned_statuses: the unknown statuses that were logged.
     """
-    ended_at, cancellation = api.clock(), None
+    ended_at = api.clock()
     waited = ended_at - state.started_at
     by_count = plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls
     made = f"{polls} poll{'s' * (polls != 1)}"
@@ -151,16 +152,11 @@ def build_deadline_error(
     last = f"; the last poll failed: {problem}" if problem else ""
     if handle.status is None and warned_statuses == {None}:
         last += f"; no response contained a status{name_status_selector(plan)}, so that may be the wrong selector"
-    if plan.cancel is not None:
-        may_poll = not isinstance(problem, SlowResponseError)
-        cancelling = cancel_flow.cancel_job(api, plan, handle, "it wasn't done in time", may_poll=may_poll)
-        cancellation = (yield from cancelling).summary
-        last += f"; {cancellation}"
     error = DeadlineExceededError(
         f"{describe_job(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}"
     )
-    error.ended_at, error.cancellation = ended_at, cancellation
-    return error
+    may_poll = not isinstance(problem, SlowResponseError)
+    return (yield from _cancel_job(api, plan, handle, error, "it wasn't done in time", ended_at, may_poll=may_poll))
 
 
 def build_stall_error(
@@ -169,15 +165,28 @@ def build_stall_error(
     """Cancel the job if the plan has a request for that, and return the error of a wait for a job that is stalled."""
     now = api.clock()
     unchanged, waited = now - state.unchanged_since, now - state.started_at
-    last, cancellation = "", None
-    if plan.cancel is not None:
-        cancellation = (yield from cancel_flow.cancel_job(api, plan, handle, "it makes no progress")).summary
-        last = f"; {cancellation}"
     error = JobStalledError(
         f"{describe_job(api, handle)}, unchanged for {unchanged:.0f} s, longer than stall_timeout allows, after"
-        f" {waited:.0f} s and {polls} poll{'s' * (polls != 1)}{last}"
+        f" {waited:.0f} s and {polls} poll{'s' * (polls != 1)}"
     )
-    error.ended_at, error.cancellation = now, cancellation
+    return (yield from _cancel_job(api, plan, handle, error, "it makes no progress", now))
+
+
+def _cancel_job(
+    api: Api, plan: WaitPlan, handle: JobHandle, error: _Error, reason: str, ended_at: float, *, may_poll: bool = True
+) -> Flow[_Error]:
+    """
+    Cancel the job if the plan has a request for that; return the error with the result, and the status after it.
+
+    :param error: the error of the wait, which ended at ``ended_at``, in seconds since the epoch.
+    """
+    error.ended_at = ended_at
+    if plan.cancel is None:
+        return error
+    cancellation = yield from cancel_flow.cancel_job(api, plan, handle, reason, may_poll=may_poll)
+    error = error.with_message(f"{error}; {cancellation.summary}")
+    error.cancellation = cancellation.summary
+    error.set_job(handle.identifier, cancellation.handle.status)
     return error
 
 

@@ -50,6 +50,7 @@ def test_on_the_deadline_the_job_is_cancelled():
     stored = read_error(raised.value.dump())
     assert stored.ended_at == START
     assert stored.cancellation == "the API has accepted the cancel, and the job has status 'stopped' now"
+    assert stored.status == "stopped", "the status after the cancel, which people see last"
 
 
 def test_a_job_that_runs_on_though_the_api_has_accepted_the_cancel_is_said_to_run():

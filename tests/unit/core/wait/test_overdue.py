@@ -84,6 +84,7 @@ def test_a_stalled_job_is_cancelled():
         run(script, stall_timeout=20, **CANCEL)
     assert raised.value.job == "7"
     assert raised.value.cancellation == "the API has accepted the cancel, and the job has status 'failed' now"
+    assert raised.value.status == "failed"
     assert raised.value.ended_at == START + 20
     assert "DELETE /jobs/7" in script.paths
 
