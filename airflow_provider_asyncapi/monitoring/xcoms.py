@@ -82,13 +82,14 @@ def keep_parts(summary: Mapping[str, Any], published: Any) -> dict[str, Any]:
     return {**{name: kept[name] for name in PARTS.values() if name in kept}, **summary}
 
 
-def find_part(summary: Any, key: str) -> Any:
+def choose_part(key: str, own: Any, summary: Any) -> Any:
     """
-    Return what a wait's summary contains in place of an XCom that hasn't been pushed; None if it contains nothing.
+    Return what is published under a key of :data:`PARTS`: by an XCom of its own, or as a part of the wait's summary.
 
-    :param summary: the XCom of the summary, if there is one.
+    :param own: the XCom of this key; None if it hasn't been pushed.
+    :param summary: the XCom of the summary; anything if there is none.
     """
-    return summary.get(PARTS[key]) if isinstance(summary, Mapping) else None
+    return own if own is not None or not isinstance(summary, Mapping) else summary.get(PARTS[key])
 
 
 def push_for_users(context: Context, key: str, value: Any) -> bool:

@@ -23,7 +23,7 @@ from airflow_provider_asyncapi.monitoring.xcoms import (
     RESULT_KEY,
     RETURN_KEY,
     WAIT_KEY,
-    find_part,
+    choose_part,
 )
 from airflow_provider_asyncapi.plugins import database
 from airflow_provider_asyncapi.plugins.details_models import (
@@ -67,8 +67,7 @@ def show_job(
         raise HTTPException(404, "There is no such job, or you may not read its DAG")
     job = Job.model_validate(found[0])
     xcoms = _read_xcoms(session, query)
-    stored = xcoms[HISTORY_KEY] if HISTORY_KEY in xcoms else find_part(xcoms.get(WAIT_KEY), HISTORY_KEY)
-    history = JobHistory.parse(stored)
+    history = JobHistory.parse(choose_part(HISTORY_KEY, xcoms.get(HISTORY_KEY), xcoms.get(WAIT_KEY)))
     attempts = _list_attempts(xcoms.get(ATTEMPTS_KEY))
     result = _describe_result(xcoms.get(RETURN_KEY)) or _describe_result(_find_result(session, job))
     timeline = sorted(_make_timeline(job, history, attempts, result), key=lambda entry: entry.at)

@@ -10,7 +10,7 @@ from airflow_provider_asyncapi.core.effects import PauseReason
 from airflow_provider_asyncapi.core.json_values import as_number
 from airflow_provider_asyncapi.core.wait.summaries import PollSummary, parse_time
 from airflow_provider_asyncapi.links.asyncapi import is_web_address
-from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, find_part
+from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, choose_part
 from airflow_provider_asyncapi.plugins.health import Health, explain_health, find_last_sign, unreadable
 from airflow_provider_asyncapi.plugins.job_tables import ENDED, POLLING, Group
 from airflow_provider_asyncapi.plugins.json_fields import as_text, load, to_datetime
@@ -42,8 +42,7 @@ def describe_job(row: Any, now: float) -> dict[str, Any]:
     :param now: current time, in seconds since the epoch.
     """
     group = find_group(row.state)
-    published = find_part(load(row.summary), POLL_KEY) if row.poll is None else load(row.poll)
-    poll, url = PollSummary.parse(published), load(row.url)
+    poll, url = PollSummary.parse(choose_part(POLL_KEY, load(row.poll), load(row.summary))), load(row.url)
     changed_at = row.updated_at.timestamp() if row.updated_at else 0.0
     next_poll, is_latest = _find_next_poll(poll if row.state in POLLING else None, changed_at, now)
     progress, ended_at = as_number(as_text(row.progress)), None if group == "waiting" else row.ended_at

@@ -28,7 +28,7 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.published_state import PublishedState
-from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, WAIT_KEY, find_part
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, WAIT_KEY, choose_part
 from airflow_provider_asyncapi.plugins.cancel_requests import store_cancel_request
 from airflow_provider_asyncapi.plugins.json_fields import as_json_text, load
 from airflow_provider_asyncapi.tasks.job_wait import SHORTEST_RESCHEDULE
@@ -246,9 +246,7 @@ class Action:
     def _read_published_state(self, ti: TaskInstance) -> PublishedState:
         """Return what the trigger of a task has published: it knows more than its row, and keeps that in memory."""
         summary, poll = self._read_xcom(ti, WAIT_KEY), self._read_xcom(ti, POLL_KEY)
-        return PublishedState(
-            summary, find_part(summary, POLL_KEY) if poll is None else poll, self._read_xcom(ti, JOB_KEY)
-        )
+        return PublishedState(summary, choose_part(POLL_KEY, poll, summary), self._read_xcom(ti, JOB_KEY))
 
     def _read_xcom(self, ti: TaskInstance, key: str) -> Any:
         return load(self.session.scalar(select(as_json_text(XComModel.value)).filter_by(**_ids_of(ti), key=key)))

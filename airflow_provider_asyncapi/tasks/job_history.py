@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import redact
 
-from airflow_provider_asyncapi.core.wait.history import Entry, EntryKind, JobHistory
+from airflow_provider_asyncapi.core.wait.history import Entry, EntryKind
 from airflow_provider_asyncapi.exceptions import AsyncApiJobStalled, AsyncApiTimeout
 from airflow_provider_asyncapi.monitoring.xcoms import HISTORY_KEY, push_for_users
 from airflow_provider_asyncapi.tasks.published_wait import read_history
@@ -50,6 +50,4 @@ def _record(context: Context, entry: Entry) -> None:
     except Exception:
         log.warning("XCom %s can't be read, so it lacks the end: %s", HISTORY_KEY, entry.message, exc_info=True)
         return
-    # Parsed again, it has no more than may be stored.
-    history = JobHistory.parse(published.add(entry).dump())
-    push_for_users(context, HISTORY_KEY, history.dump())
+    push_for_users(context, HISTORY_KEY, published.add(entry).dump())

@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.monitoring.xcoms import (
     POLL_KEY,
     RETURN_KEY,
     WAIT_KEY,
-    find_part,
+    choose_part,
     keep_parts,
     push_for_users,
     task_ids,
@@ -51,8 +51,9 @@ def continue_summary(ti: Any, summary: dict[str, Any]) -> dict[str, Any]:
 
 def read_history(ti: Any) -> JobHistory:
     """Return the history that other processes have published."""
-    published = _pull_own(ti, HISTORY_KEY)
-    return JobHistory.parse(find_part(_pull_own(ti, WAIT_KEY), HISTORY_KEY) if published is None else published)
+    own = _pull_own(ti, HISTORY_KEY)
+    summary = _pull_own(ti, WAIT_KEY) if own is None else None
+    return JobHistory.parse(choose_part(HISTORY_KEY, own, summary))
 
 
 def _pull_own(ti: Any, key: str) -> Any:

@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_asyncapi.airflow_private.supervisor import read_xcom, write_xcom
 from airflow_provider_asyncapi.core.wait.history import Entry, EntryKind, JobHistory
-from airflow_provider_asyncapi.monitoring.xcoms import HISTORY_KEY, find_part, task_ids
+from airflow_provider_asyncapi.monitoring.xcoms import HISTORY_KEY, choose_part, task_ids
 from airflow_provider_asyncapi.triggers.task_xcoms import read_wait_summary
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ async def record_kill(ti: Any, reason: str, cancellation: Cancellation, at: floa
         if summary is None or summary["task_instance"] != str(ti.id):
             return
         stored = await read_xcom(HISTORY_KEY, task)
-        published = JobHistory.parse(find_part(summary, HISTORY_KEY) if stored is None else stored)
+        published = JobHistory.parse(choose_part(HISTORY_KEY, stored, summary))
         history = published.add(Entry.of(at, EntryKind.CANCELLED, message, handle.status, handle.progress))
         await write_xcom(HISTORY_KEY, history.dump(), task)
     except Exception as error:  # noqa: BLE001 - Airflow kills tasks when its own API server is away, for example

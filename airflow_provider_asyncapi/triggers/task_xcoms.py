@@ -10,7 +10,7 @@ from airflow_provider_asyncapi.airflow_private.supervisor import read_xcom
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.wait.published_state import PublishedState
-from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, WAIT_KEY, find_part
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, WAIT_KEY, choose_part
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ async def read_published_state(task: Mapping[str, Any], *, with_polls: bool) -> 
     # In this order: a change that is published in between is found by the next poll again.
     job: Any = await read_xcom(JOB_KEY, task)
     poll: Any = await read_xcom(POLL_KEY, task)
-    return PublishedState(summary, find_part(summary, POLL_KEY) if poll is None else poll, job)
+    return PublishedState(summary, choose_part(POLL_KEY, poll, summary), job)
 
 
 async def read_job_identifier(task: Mapping[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from airflow_provider_asyncapi.monitoring.xcoms import (
     JOB_KEY,
     RETURN_KEY,
     WAIT_KEY,
-    find_part,
+    choose_part,
     keep_parts,
     task_ids,
 )
@@ -132,7 +132,7 @@ class XComPublisher:
         if HISTORY_KEY not in updates:
             return dict(updates)
         if self._earlier is None:
-            part = find_part(summary or await self._read_summary(), HISTORY_KEY)
+            part = choose_part(HISTORY_KEY, None, summary or await self._read_summary())
             # Airflow 3.3 logs an error if an XCom is missing.
             is_complete = part is not None and self._is_first
             stored = None if is_complete else await finish_despite_cancel(read_xcom(HISTORY_KEY, task_ids(self._ti)))
