@@ -164,7 +164,7 @@ def _list_acts(page: Page, database: Path) -> dict[str, Callable[[], None]]:
 
 
 def _keep_alive(database: Path) -> None:
-    """Let the triggerer be alive, and the jobs be polled."""
+    """Record a heartbeat of the triggerer, and a poll of each job."""
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat(" ")
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
         connection.execute("UPDATE job SET latest_heartbeat = ?", (now,))

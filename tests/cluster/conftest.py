@@ -207,7 +207,7 @@ def storm(cluster: Cluster, api: Control, many_begun: Many) -> Iterator[Future[N
 
 
 def raise_storm(cluster: Cluster, api: Control, many: Many) -> None:
-    """Let the API's host have no name, then refuse connections, until each job has met that; then answer badly."""
+    """Make the API's host unknown, then refuse connections, until each job has met both; then send faulty responses."""
     going_on = many.going_on()
 
     def have_met(error: str) -> bool:

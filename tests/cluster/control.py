@@ -134,11 +134,11 @@ class Control:
         self._call("expire", {})
 
     def refuse(self, seconds: float | None = None) -> None:
-        """Let the flaky port refuse connections, by default until :meth:`listen` is called."""
+        """Refuse connections at the flaky port, by default until :meth:`listen` is called."""
         self._call("refuse", {"seconds": seconds})
 
     def listen(self) -> None:
-        """Let the flaky port accept connections again."""
+        """Accept connections at the flaky port again."""
         self._call("listen", {})
 
     def report(self, run_id: str) -> Report:

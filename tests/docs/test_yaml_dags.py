@@ -29,7 +29,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def dag_factory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put dag-factory on the path of imports, and turn off its reports to its vendor."""
+    """Make dag-factory importable, and turn off its reports to its vendor."""
     assert DAG_FACTORY.is_dir(), "make test-docs installs it"
     monkeypatch.syspath_prepend(DAG_FACTORY)
     monkeypatch.setenv("DO_NOT_TRACK", "true")

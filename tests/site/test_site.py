@@ -28,7 +28,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
     """Serve files without a log."""
 
     def log_message(self, *_arguments: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="session")
